@@ -1,0 +1,104 @@
+"""Every error that dbrestore raises on purpose.
+
+::
+
+    DbrestoreError                  exit code 1
+    ├── UsageError                  2   the command line or a setting is wrong
+    ├── ExportError                 3   the export is missing, incomplete or unreadable
+    │   ├── ManifestError               export_info or export_tables_info
+    │   ├── LayoutError                 folders and files do not fit the manifest
+    │   └── PartError                   one Parquet file
+    ├── TargetError                 4   the target database
+    │   ├── ConnectError                no connection
+    │   ├── SchemaError                 tables or columns do not fit the export
+    │   └── PrivilegeError              the role may not do it
+    ├── DataError                   5   a value or a constraint
+    │   ├── InvalidValueError           a value that its column cannot hold
+    │   └── ConstraintError             a row that a key or check refuses
+    ├── VerificationError           6   what was loaded is not what the export holds
+    └── InterruptedRunError       130   Ctrl-C
+"""
+
+from __future__ import annotations
+
+
+class DbrestoreError(Exception):
+    """Something went wrong that dbrestore can explain.
+
+    ``str(error)`` says what happened and where; ``hint`` says what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(DbrestoreError):
+    """The command line or a setting is wrong."""
+
+    exit_code = 2
+
+
+class ExportError(DbrestoreError):
+    """The export is missing, incomplete or unreadable."""
+
+    exit_code = 3
+
+
+class ManifestError(ExportError):
+    """export_info or export_tables_info cannot be used."""
+
+
+class LayoutError(ExportError):
+    """The export's folders and files do not fit its manifest."""
+
+
+class PartError(ExportError):
+    """A Parquet file cannot be used."""
+
+
+class TargetError(DbrestoreError):
+    """The target database cannot be used."""
+
+    exit_code = 4
+
+
+class ConnectError(TargetError):
+    """No connection to the target database."""
+
+
+class SchemaError(TargetError):
+    """The tables or columns of the target do not fit the export."""
+
+
+class PrivilegeError(TargetError):
+    """The role may not do what the restore needs."""
+
+
+class DataError(DbrestoreError):
+    """The target refused a row."""
+
+    exit_code = 5
+
+
+class InvalidValueError(DataError):
+    """A value that its target column cannot hold."""
+
+
+class ConstraintError(DataError):
+    """A row that a key or a check of the target refuses."""
+
+
+class VerificationError(DbrestoreError):
+    """What is in the target is not what the export holds."""
+
+    exit_code = 6
+
+
+class InterruptedRunError(DbrestoreError):
+    """The run was interrupted by the user."""
+
+    exit_code = 130

@@ -1,0 +1,44 @@
+"""Where an export's files are: the small interface that a local folder and S3 have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file of an export."""
+
+    key: str
+    """Path relative to the export's root, with ``/`` between names on every platform."""
+    size: int
+    """Bytes."""
+    version: str
+    """Changes when the file's content does (S3: the ETag; local: size and modification time)."""
+
+
+class Storage(Protocol):
+    """A place that holds one export. Raises ``ExportError`` and its kin, nothing else."""
+
+    @property
+    def url(self) -> str:
+        """How people call the place: a folder's path or an ``s3://`` address. Never holds a secret."""
+        ...
+
+    def list_files(self, prefix: str = "") -> AsyncIterator[StoredFile]:
+        """All files whose key starts with ``prefix``, in no particular order."""
+        ...
+
+    async def read_range(self, file: StoredFile, start: int, length: int) -> bytes:
+        """``length`` bytes of ``file`` from byte ``start``; fewer only at the file's end."""
+        ...
+
+    def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Path]:
+        """The whole file as a local path that is readable until the context ends."""
+        ...

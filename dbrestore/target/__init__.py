@@ -1,0 +1,1 @@
+"""The target: the PostgreSQL database that is restored into. Knows nothing of Parquet or S3."""

@@ -1,0 +1,1 @@
+"""Arrow arrays to the bytes that COPY takes. Knows nothing of connections."""
