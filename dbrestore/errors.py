@@ -16,10 +16,19 @@
     │   ├── InvalidValueError           a value that its column cannot hold
     │   └── ConstraintError             a row that a key or check refuses
     ├── VerificationError           6   what was loaded is not what the export holds
+    ├── SeveralProblemsError            the exit code of the gravest of them
     └── InterruptedRunError       130   Ctrl-C
+
+An error that is found while others are still looked for is collected as a value (``Export.problems``,
+``Plan.problems``) and raised later, alone or in a ``SeveralProblemsError``: a user sees all at once.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class DbrestoreError(Exception):
@@ -96,6 +105,23 @@ class VerificationError(DbrestoreError):
     """What is in the target is not what the export holds."""
 
     exit_code = 6
+
+
+class SeveralProblemsError(DbrestoreError):
+    """More than one thing stands in the way."""
+
+    def __init__(self, problems: Sequence[DbrestoreError]) -> None:
+        super().__init__("\n".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
+        self.exit_code = min(problem.exit_code for problem in problems)
+
+
+def raise_problems(problems: Sequence[DbrestoreError]) -> None:
+    """Raise what was collected, if anything was."""
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise SeveralProblemsError(problems)
 
 
 class InterruptedRunError(DbrestoreError):
