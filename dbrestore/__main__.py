@@ -1,0 +1,5 @@
+"""``python -m dbrestore``."""
+
+from dbrestore.cli import main
+
+main()

@@ -1,0 +1,133 @@
+"""An export in a local folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from contextlib import asynccontextmanager, contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from dbrestore.errors import ExportError, LayoutError
+from dbrestore.export.storage import StoredFile
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+LISTING_CHUNK = 1000
+"""Files that are listed in one go, off the event loop."""
+
+
+class LocalStorage:
+    """The `Storage` of an export in the folder ``root``.
+
+    Links to files inside of ``root`` are followed. A link that leads out of it is refused, since an export is data
+    that somebody else wrote; so is one to a folder, where the same rows would be found twice.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def url(self) -> str:
+        """The folder's path, as it was given."""
+        return str(self._root)
+
+    async def list_files(self, prefix: str = "") -> AsyncIterator[StoredFile]:
+        """All files whose key starts with ``prefix``.
+
+        Raises:
+            LayoutError: the folder does not exist or is none, a file vanished, or a link is refused.
+            ExportError: the operating system refuses to read a folder.
+        """
+        files = self._walk(prefix)
+        while chunk := await asyncio.to_thread(lambda: list(islice(files, LISTING_CHUNK))):
+            for file in chunk:
+                yield file
+
+    async def read_range(self, file: StoredFile, start: int, length: int) -> bytes:
+        """``length`` bytes of ``file`` from byte ``start``; fewer only at the file's end.
+
+        Raises:
+            LayoutError: the file vanished.
+            ExportError: it changed since it was listed, or cannot be read.
+        """
+        return await asyncio.to_thread(self._read, file, start, length)
+
+    @asynccontextmanager
+    async def fetch(self, file: StoredFile) -> AsyncIterator[Path]:
+        """The file's own path: nothing is copied. Raises as `read_range` does."""
+        await asyncio.to_thread(self._read, file, 0, 0)
+        yield self._root / file.key
+
+    def _walk(self, prefix: str) -> Iterator[StoredFile]:
+        with _translated(self._root):
+            home = os.path.realpath(self._root, strict=True)
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            for entry in _entries(self._root / folder):
+                key = folder + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    if key.startswith(prefix) or prefix.startswith(key + "/"):
+                        folders.append(key + "/")
+                elif key.startswith(prefix):
+                    yield self._stored(key, entry, home)
+
+    def _stored(self, key: str, entry: os.DirEntry[str], home: str) -> StoredFile:
+        path = self._root / key
+        with _translated(path):
+            if entry.is_symlink():
+                _refuse_way_out(path, home)
+            status = entry.stat()
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a link to a folder" if stat.S_ISDIR(status.st_mode) else "neither a file nor a folder"
+            raise LayoutError(f"{path} is {kind}", hint="Remove it, or put the files themselves there.")
+        return StoredFile(key, status.st_size, _version(status))
+
+    def _read(self, file: StoredFile, start: int, length: int) -> bytes:
+        path = self._root / file.key
+        with _translated(path), path.open("rb") as stream:
+            if _version(os.fstat(stream.fileno())) != file.version:
+                raise ExportError(
+                    f"{path} has changed since the export was listed",
+                    hint="If the export is still being copied, wait for the end and start again.",
+                )
+            stream.seek(start)
+            return stream.read(length)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with _translated(folder), os.scandir(folder) as entries:
+        return list(entries)
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _refuse_way_out(link: Path, home: str) -> None:
+    aim = os.path.realpath(link, strict=True)
+    if os.path.commonpath([aim, home]) != home:
+        raise LayoutError(
+            f"{link} is a link that leads out of the export, to {aim}",
+            hint="Put the file itself there: nothing outside of the export's folder is read.",
+        )
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise LayoutError(f"{path} does not exist") from None
+    except NotADirectoryError:
+        hint = "Name the folder that holds export_info_<id>.json."
+        raise LayoutError(f"{path} is not a folder", hint=hint) from None
+    except PermissionError:
+        hint = "Run as a user who may read all of the export."
+        raise ExportError(f"{path} cannot be read: permission denied", hint=hint) from None
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,133 @@
+"""The footers of an export's Parquet files: how many rows there are, and of which types.
+
+A footer is read from the last bytes of a file, so that a table's rows can be counted without fetching its parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dbrestore.errors import PartError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dbrestore.export.storage import Storage, StoredFile
+
+TAIL_BYTES = 64 * 1024
+"""What is read of a file at first: nearly all footers are smaller."""
+
+MAX_FOOTER_BYTES = 256 * 1024**2
+"""A larger one is taken for a damaged length."""
+
+MAGIC = b"PAR1"
+ENCRYPTED_MAGIC = b"PARE"
+_TRAILER_BYTES = 8
+_SMALLEST_FILE_BYTES = len(MAGIC) + _TRAILER_BYTES
+_COPY_AGAIN = "Copy the file from the export's bucket again."
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What a part's footer says of its rows."""
+
+    rows: int
+    uncompressed_bytes: int
+    """Of all columns, encoded but not compressed: a measure of the work, not of the memory."""
+    schema: pa.Schema
+    """Of the file, without Spark's key-value metadata."""
+
+
+async def read_footer(storage: Storage, file: StoredFile) -> Footer:
+    """The footer of a part, from one ranged read, or two where it is larger than 64 KiB.
+
+    The form of the last eight bytes is https://parquet.apache.org/docs/file-format/: the footer's length, then the
+    magic bytes.
+
+    Raises:
+        PartError: the file is empty, cut off, damaged, encrypted, or not Parquet.
+        ExportError: the storage cannot read it.
+    """
+    if file.size < _SMALLEST_FILE_BYTES:
+        what = f"has {file.size} bytes, too few for a Parquet file" if file.size else "is empty"
+        raise PartError(f"{file.key} {what}", hint=_COPY_AGAIN)
+    tail = await _read_tail(storage, file, min(TAIL_BYTES, file.size))
+    needed = _footer_length(file, tail) + _TRAILER_BYTES
+    if needed > len(tail):
+        tail = await _read_tail(storage, file, needed)
+    return await asyncio.to_thread(_parsed, file, tail[-needed:])
+
+
+async def read_footers(storage: Storage, files: Sequence[StoredFile], concurrency: int) -> list[Footer | PartError]:
+    """The footer of each of ``files``, in their order, or what is wrong with that part.
+
+    At most ``concurrency`` reads run at a time. Equal schemas are one object, so that a million footers fit.
+
+    Raises:
+        ExportError: the storage cannot read a file.
+    """
+    found: dict[int, Footer | PartError] = {}
+    schemas: dict[pa.Schema, pa.Schema] = {}
+    waiting = iter(enumerate(files))
+
+    async def work() -> None:
+        for place, file in waiting:
+            try:
+                footer = await read_footer(storage, file)
+            except PartError as error:
+                found[place] = error
+            else:
+                found[place] = replace(footer, schema=schemas.setdefault(footer.schema, footer.schema))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(concurrency, len(files))):
+                group.create_task(work())
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [found[place] for place in range(len(files))]
+
+
+async def _read_tail(storage: Storage, file: StoredFile, length: int) -> bytes:
+    tail = await storage.read_range(file, file.size - length, length)
+    if len(tail) < length:
+        raise PartError(f"{file.key} is shorter than the {file.size} bytes that it was listed with")
+    return tail
+
+
+def _footer_length(file: StoredFile, tail: bytes) -> int:
+    magic = tail[-len(MAGIC) :]
+    if magic == ENCRYPTED_MAGIC:
+        hint = "RDS exports are encrypted by S3, not inside of Parquet: this file is no part of one."
+        raise PartError(f"{file.key} has an encrypted Parquet footer", hint=hint)
+    if magic != MAGIC:
+        raise PartError(f"{file.key} is cut off or not a Parquet file: it does not end in PAR1", hint=_COPY_AGAIN)
+    length = int.from_bytes(tail[-_TRAILER_BYTES : -len(MAGIC)], "little")
+    if length > min(file.size - _SMALLEST_FILE_BYTES, MAX_FOOTER_BYTES):
+        raise PartError(
+            f"{file.key} is damaged: {file.size} bytes cannot hold a footer of {length} bytes", hint=_COPY_AGAIN
+        )
+    return length
+
+
+def _parsed(file: StoredFile, footer: bytes) -> Footer:
+    """pyarrow looks no further than the footer, so it takes the tail for a whole file."""
+    try:
+        metadata = pq.read_metadata(pa.BufferReader(footer))
+        schema = metadata.schema.to_arrow_schema().remove_metadata()
+        hash(schema)  # decodes all names
+        groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise PartError(f"{file.key} has a damaged footer: {error}", hint=_COPY_AGAIN) from error
+    counts = [group.num_rows for group in groups]
+    if sum(counts) != metadata.num_rows or min(counts, default=0) < 0:
+        raise PartError(
+            f"{file.key} has a damaged footer: {metadata.num_rows} rows, but {sum(counts)} in its row groups",
+            hint=_COPY_AGAIN,
+        )
+    return Footer(metadata.num_rows, sum(group.total_byte_size for group in groups), schema)

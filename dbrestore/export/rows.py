@@ -1,0 +1,57 @@
+"""The rows of a part, a batch at a time."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dbrestore.errors import PartError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+BATCH_ROWS = 16 * 1024
+"""Small enough for a batch of common rows to stay in the processor's cache while it is encoded."""
+BATCH_BYTES = 4 * 1024**2
+
+
+def read_batches(path: Path, key: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Batches of the part at ``path``, with ``columns`` in the order given.
+
+    A batch has at most BATCH_ROWS rows and, going by the average row of its row group, about BATCH_BYTES bytes.
+    ``key`` is how errors call the part. Raises PartError.
+    """
+    with _part_errors(key), pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+        for group in range(file.num_row_groups):
+            metadata = file.metadata.row_group(group)
+            batch_rows = _batch_rows(metadata.num_rows, metadata.total_byte_size)
+            for batch in file.iter_batches(batch_rows, row_groups=[group], columns=list(columns), use_threads=False):
+                yield batch.select(list(columns))
+
+
+def read_value(path: Path, key: str, column: str, row: int) -> object:
+    """One value of a part; ``row`` counts from 0. Raises PartError, IndexError."""
+    for batch in read_batches(path, key, [column]):
+        if row < batch.num_rows:
+            return batch.column(0)[row].as_py()
+        row -= batch.num_rows
+    raise IndexError(row)
+
+
+def _batch_rows(rows: int, size: int) -> int:
+    average = max(1, size // max(1, rows))
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // average))
+
+
+@contextmanager
+def _part_errors(key: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise PartError(
+            f"{key} cannot be read: {error}", hint="Copy the file from the export's bucket again."
+        ) from error

@@ -1,0 +1,153 @@
+"""Parts into one COPY inside one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from dbrestore.errors import DbrestoreError, InvalidValueError, VerificationError
+from dbrestore.export.rows import read_batches, read_value
+from dbrestore.target.connect import FOREIGN_ERRORS, translated
+from dbrestore.wire.fields import UnencodableError
+from dbrestore.wire.registry import stream_encoder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator, Sequence
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    import asyncpg
+
+    from dbrestore.export.storage import Storage
+    from dbrestore.plan import PlannedPart, PlannedTable
+    from dbrestore.wire.registry import StreamEncoder
+
+VALUE_SHOWN = 80
+"""Characters of a value that an error shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads parts of any table of an export."""
+
+    storage: Storage
+    threads: Executor
+    """Where parts are decoded and encoded."""
+
+    async def load(self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
+        """Load ``parts`` of ``table``, all rows or none.
+
+        Raises:
+            PartError: a part cannot be read.
+            DataError: the target refused a row; the message says which.
+            VerificationError: the server took fewer or more rows than the parts have.
+            TargetError: anything else that the server says.
+        """
+        try:
+            async with connection.transaction():
+                await self._copy(connection, table, parts)
+        except FOREIGN_ERRORS as error:
+            raise await self._explained(error, table, parts) from error
+
+    async def _copy(self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
+        async with aclosing(self._stream(table, parts)) as stream:
+            status = await connection.copy_to_table(
+                table.table.name,
+                schema_name=table.table.schema,
+                columns=[column.name for column in table.columns],
+                format=table.copy_format.value,
+                source=stream,
+            )
+        loaded, expected = int(status.rpartition(" ")[2]), sum(part.rows for part in parts)
+        if loaded != expected:
+            raise VerificationError(
+                f"{_place(table, parts)}: the server took {loaded} of {expected} rows",
+                hint="A trigger of the target may have left out or added rows.",
+            )
+
+    async def _stream(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> AsyncGenerator[Any, None]:
+        encoder = stream_encoder(table.columns, table.copy_format)
+        if encoder.header:
+            yield encoder.header
+        for part in parts:
+            async with self.storage.fetch(part.file) as path:
+                chunks = _encode_part(path, part, table, encoder)
+                async with aclosing(self._one_ahead(chunks)) as ready:
+                    async for chunk in ready:
+                        yield chunk
+        if encoder.trailer:
+            yield encoder.trailer
+
+    async def _one_ahead(self, chunks: Iterator[Any]) -> AsyncGenerator[Any, None]:
+        """Make the next chunk in a thread while the last one is being sent."""
+        take = partial(asyncio.get_running_loop().run_in_executor, self.threads, next, chunks, None)
+        coming = take()
+        try:
+            while (chunk := await coming) is not None:
+                coming = take()
+                yield chunk
+        finally:
+            # The thread may still be reading the file, which is about to be closed.
+            await asyncio.gather(coming, return_exceptions=True)
+
+    async def _explained(self, error: Exception, table: PlannedTable, parts: Sequence[PlannedPart]) -> DbrestoreError:
+        """The server's error with the part, row, column and value that it is about, where it says so."""
+        position = _find_position(error, table)
+        if position is None:
+            return translated(error, _place(table, parts))
+        row, column = position
+        for part in parts:
+            if row < part.rows:
+                break
+            row -= part.rows
+        place = f"{_place(table, [part])}, row {row + 1}"
+        if column is not None:
+            place += f", column {column}, value {await self._shown_value(part, column, row)}"
+        return translated(error, place)
+
+    async def _shown_value(self, part: PlannedPart, column: str, row: int) -> str:
+        async with self.storage.fetch(part.file) as path:
+            return shorten(await asyncio.to_thread(read_value, path, part.file.key, column, row))
+
+
+def _encode_part(path: Path, part: PlannedPart, table: PlannedTable, encoder: StreamEncoder) -> Iterator[Any]:
+    rows = 0
+    for batch in read_batches(path, part.file.key, [column.name for column in table.columns]):
+        try:
+            yield from encoder.encode(batch)
+        except UnencodableError as error:
+            raise InvalidValueError(
+                f"{_place(table, [part])}, row {rows + error.row + 1}, column {error.column}: "
+                f"{shorten(error.value)} {error.reason}"
+            ) from error
+        rows += batch.num_rows
+
+
+def _place(table: PlannedTable, parts: Sequence[PlannedPart]) -> str:
+    keys = parts[0].file.key if len(parts) == 1 else f"{len(parts)} parts of {table.folder}"
+    return f"{table.table.dotted}, {keys}"
+
+
+def _find_position(error: Exception, table: PlannedTable) -> tuple[int, str | None] | None:
+    """Row (from 0) and column of a COPY that failed, from its error's CONTEXT.
+
+    CopyFromErrorCallback (src/backend/commands/copyfrom.c) writes ``COPY table, line 3, column name: "value"``;
+    the words are translated on a server that does not speak English, their order is not changed.
+    """
+    context = getattr(error, "context", None) or ""
+    match = re.match(rf"COPY {re.escape(table.table.name)}, \D+(\d+)(?:, \S+ (.*))?", context)
+    if match is None:
+        return None
+    about = match[2] or ""
+    names = [column.name for column in table.columns if about == column.name or about.startswith(f"{column.name}:")]
+    return int(match[1]) - 1, max(names, key=len, default=None)
+
+
+def shorten(value: object) -> str:
+    """A value as an error shows it."""
+    text = repr(value)
+    return text if len(text) <= VALUE_SHOWN else f"{text[:VALUE_SHOWN]}… ({len(text)} characters)"

@@ -1,0 +1,64 @@
+"""What people see of a restore while it runs: lines on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dbrestore.plan import Plan, PlannedPart, PlannedTable
+
+LINE_INTERVAL = 10.0
+"""Seconds between two lines while nothing else is to be said."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts what is loaded and says so now and then; every part, if ``verbose``."""
+
+    verbose: bool = False
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    rows: int = 0
+    started: float = field(default_factory=time.monotonic)
+    _total: int = 0
+    _said: float = field(default_factory=time.monotonic)
+
+    def planned(self, plan: Plan) -> None:
+        """The plan is made and loading begins."""
+        self._total = sum(table.rows for table in plan.tables)
+        for warning in plan.warnings:
+            self._say(f"warning: {warning}")
+        self._say(
+            f"restoring {len(plan.tables)} tables, {self._total:,} rows of {plan.export_id} ({plan.source_database}) "
+            f"into {plan.target_database}"
+        )
+
+    def loaded(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
+        """Parts of a table are in the target."""
+        rows = sum(part.rows for part in parts)
+        self.rows += rows
+        if self.verbose:
+            self._say(f"{table.table.dotted}: {rows:,} rows of {', '.join(part.file.key for part in parts)}")
+        elif time.monotonic() - self._said >= LINE_INTERVAL:
+            self._say(f"{self.rows:,} of {self._total:,} rows, {self.rows / self.elapsed:,.0f} rows/s")
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.started
+
+    def finished(self, plan: Plan) -> None:
+        """All is loaded and verified."""
+        seconds = self.elapsed
+        self._say(
+            f"restored {len(plan.tables)} tables, {self.rows:,} rows in {seconds:.1f} s "
+            f"({self.rows / seconds:,.0f} rows/s); row counts verified"
+        )
+
+    def _say(self, line: str) -> None:
+        self._said = time.monotonic()
+        print(line, file=self.stream, flush=True)

@@ -1,0 +1,130 @@
+"""What people and programs read of an export and of a plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dbrestore.errors import DbrestoreError, SeveralProblemsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dbrestore.export.layout import Export, ExportedTable
+    from dbrestore.plan import Plan, PlannedTable
+
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+UNIT = 1024
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """A plan for people."""
+    yield f"{plan.export_id}: {plan.source_database} into {plan.target_database}"
+    yield ""
+    yield from _aligned(
+        [
+            ("LEVEL", "TABLE", "PARTS", "ROWS", "SIZE", "FORMAT"),
+            *(
+                (
+                    str(table.level),
+                    table.table.dotted,
+                    f"{len(table.parts):,}",
+                    f"{table.rows:,}",
+                    readable_bytes(table.size),
+                    table.copy_format.value,
+                )
+                for table in plan.tables
+            ),
+        ],
+        right={0, 2, 3, 4},
+    )
+    if reasons := [f"  {table.table.dotted}.{reason}" for table in plan.tables for reason in table.text_reasons]:
+        yield from ("", "as text, because of", *reasons)
+    for warning in plan.warnings:
+        yield f"warning: {warning}"
+
+
+def plan_object(plan: Plan) -> dict[str, Any]:
+    """A plan for programs: what `plan --json` prints."""
+    return {
+        "export_id": plan.export_id,
+        "source_database": plan.source_database,
+        "target_database": plan.target_database,
+        "tables": [_table_object(table) for table in plan.tables],
+        "warnings": list(plan.warnings),
+        "problems": [
+            {"message": problem.message, "hint": problem.hint, "exit_code": problem.exit_code}
+            for problem in plan.problems
+        ],
+    }
+
+
+def _table_object(table: PlannedTable) -> dict[str, Any]:
+    return {
+        "schema": table.table.schema,
+        "name": table.table.name,
+        "level": table.level,
+        "folder": table.folder,
+        "parts": len(table.parts),
+        "rows": table.rows,
+        "bytes": table.size,
+        "format": table.copy_format.value,
+        "text_reasons": list(table.text_reasons),
+    }
+
+
+def export_lines(export: Export, *, with_tables: bool) -> Iterator[str]:
+    """An export's databases, or its tables, for people."""
+    yield f"{export.id}: {export.info.status}, {export.url}"
+    yield ""
+    if with_tables:
+        rows = [
+            (table.database, table.name, f"{len(table.parts):,}", readable_bytes(_size(table)))
+            for tables in export.tables.values()
+            for table in tables
+        ]
+        yield from _aligned([("DATABASE", "TABLE", "PARTS", "SIZE"), *rows], right={2, 3})
+    else:
+        rows = [
+            (
+                database,
+                f"{len(tables):,}",
+                f"{sum(len(table.parts) for table in tables):,}",
+                readable_bytes(sum(map(_size, tables))),
+            )
+            for database, tables in export.tables.items()
+        ]
+        yield from _aligned([("DATABASE", "TABLES", "PARTS", "SIZE"), *rows], right={1, 2, 3})
+
+
+def problem_lines(error: DbrestoreError) -> Iterator[str]:
+    """An error for people: what happened, and what to do."""
+    if isinstance(error, SeveralProblemsError):
+        for problem in error.problems:
+            yield from problem_lines(problem)
+        return
+    yield f"error: {error.message}"
+    if error.hint:
+        yield f"hint: {error.hint}"
+
+
+def readable_bytes(size: float) -> str:
+    """``size`` bytes in the largest unit that leaves a number above 1: ``4.2 MiB``."""
+    for unit in UNITS[:-1]:
+        if size < UNIT:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= UNIT
+    return f"{size:.1f} {UNITS[-1]}"
+
+
+def _size(table: ExportedTable) -> int:
+    return sum(part.size for part in table.parts)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], right: set[int]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join(cells).rstrip()

@@ -1,0 +1,94 @@
+"""Walks a graph of tasks with a bounded number of connections.
+
+A task starts when all that it comes after are done and a job is free; of those that could start, the costliest does.
+The first failure cancels all that runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from itertools import count
+from typing import TYPE_CHECKING, TypeAlias
+
+from dbrestore.errors import DbrestoreError, raise_problems
+from dbrestore.target.connect import translate_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable, Sequence
+
+    import asyncpg
+
+Work: TypeAlias = "Callable[[asyncpg.Connection], Awaitable[None]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A node of the graph."""
+
+    key: Hashable
+    run: Work | None
+    """What to do with a connection; None for a milestone, which only comes between others."""
+    after: frozenset[Hashable] = frozenset()
+    """Keys of the tasks that have to be done before."""
+    cost: int = 0
+    """Larger is started earlier: bytes, say."""
+
+
+async def run_tasks(tasks: Sequence[Task], pool: asyncpg.Pool, jobs: int) -> None:
+    """Run all tasks, at most ``jobs`` at a time.
+
+    Raises:
+        DbrestoreError: what the failing task raised; SeveralProblemsError if more than one failed at once.
+        graphlib.CycleError: the tasks wait for each other.
+    """
+    board = _Board(tasks, jobs)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(jobs):
+                group.create_task(_work(board, pool))
+    except* DbrestoreError as failures:
+        raise_problems([error for error in failures.exceptions if isinstance(error, DbrestoreError)])
+
+
+async def _work(board: _Board, pool: asyncpg.Pool) -> None:
+    while (task := await board.take()) is not None:
+        assert task.run is not None, "milestones are never ready to be taken"
+        with translate_errors("holding a connection to the target"):
+            async with pool.acquire() as connection:
+                await task.run(connection)
+        board.finish(task)
+
+
+class _Board:
+    """What is ready to run."""
+
+    def __init__(self, tasks: Sequence[Task], jobs: int) -> None:
+        self._tasks = {task.key: task for task in tasks}
+        self._sorter = TopologicalSorter({task.key: task.after for task in tasks})
+        self._sorter.prepare()
+        self._jobs = jobs
+        self._order = count()
+        self._ready: asyncio.PriorityQueue[tuple[float, int, Task | None]] = asyncio.PriorityQueue()
+        self._release()
+
+    async def take(self) -> Task | None:
+        """The costliest ready task, as soon as there is one; None when all are done."""
+        return (await self._ready.get())[-1]
+
+    def finish(self, task: Task) -> None:
+        """Let those start that waited for ``task`` alone."""
+        self._sorter.done(task.key)
+        self._release()
+
+    def _release(self) -> None:
+        while released := self._sorter.get_ready():
+            for task in map(self._tasks.__getitem__, released):
+                if task.run is None:
+                    self._sorter.done(task.key)
+                else:
+                    self._ready.put_nowait((-task.cost, next(self._order), task))
+        if not self._sorter.is_active():
+            for _ in range(self._jobs):
+                self._ready.put_nowait((float("inf"), next(self._order), None))

@@ -1,0 +1,171 @@
+"""What the target database is made of, as far as a restore has to know.
+
+Read in a handful of queries, however many tables there are. System catalogues: PostgreSQL documentation, chapter
+"System Catalogs"; pg_class, pg_attribute, pg_type, pg_inherits and pg_constraint.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from dbrestore.target.connect import translate_errors
+from dbrestore.target.quoting import qualified
+from dbrestore.target.sql import load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import asyncpg
+
+NO_TYPMOD = -1
+EMPTINESS_CHUNK = 500
+"""Tables looked into by one query."""
+
+
+class TableKind(Enum):
+    """pg_class.relkind, of the kinds that rows can be in or go through."""
+
+    TABLE = "r"
+    PARTITIONED = "p"
+    FOREIGN = "f"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that is not dropped."""
+
+    name: str
+    type_oid: int
+    """With domains replaced by what they are over."""
+    typmod: int
+    """Of the column or, where that has none, of the innermost domain that has one; -1 for none."""
+    type_name: str
+    """As declared: ``format_type``."""
+    is_enum: bool
+    is_not_null: bool
+    has_default: bool
+    is_generated: bool
+    """GENERATED ALWAYS AS (expression): the server computes it and COPY may not name it."""
+    is_identity: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, partitioned table or foreign table."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: TableKind
+    parent: int | None
+    """The oid of the partitioned table that this is a partition of."""
+    has_heirs: bool
+    """Other tables inherit from it (INHERITS, not partitions)."""
+    is_unlogged: bool
+    is_of_extension: bool
+    """CREATE EXTENSION made it."""
+    is_writable: bool
+    """The role may read it and insert into it."""
+    columns: tuple[Column, ...]
+
+    @property
+    def dotted(self) -> str:
+        """``schema.name`` as people write it, without quotes."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def sql(self) -> str:
+        """``"schema"."name"`` for SQL."""
+        return qualified(self.schema, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A declared foreign key; the copies that partitions have of it are left out."""
+
+    name: str
+    table_oid: int
+    referenced_oid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """A database."""
+
+    database: str
+    server_version: int
+    """As server_version_num: 170010."""
+    tables: tuple[Table, ...]
+    """By schema and name."""
+    foreign_keys: tuple[ForeignKey, ...]
+    filled: frozenset[int]
+    """The oids of the tables that have rows."""
+
+
+async def read_catalog(connection: asyncpg.Connection) -> Catalog:
+    """Read the catalogue as of one moment. Raises TargetError."""
+    queries = load_queries("catalog.sql")
+    with translate_errors("reading the catalogue of the target"):
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            database = await connection.fetchrow(queries["database"])
+            columns = await _read_columns(connection, queries)
+            tables = tuple(
+                Table(
+                    oid=row["oid"],
+                    schema=row["schema"],
+                    name=row["name"],
+                    kind=TableKind(row["kind"]),
+                    parent=row["parent"],
+                    has_heirs=row["has_heirs"],
+                    is_unlogged=row["is_unlogged"],
+                    is_of_extension=row["is_of_extension"],
+                    is_writable=row["is_writable"],
+                    columns=tuple(columns[row["oid"]]),
+                )
+                for row in await connection.fetch(queries["tables"])
+            )
+            foreign_keys = tuple(ForeignKey(**row) for row in await connection.fetch(queries["foreign_keys"]))
+            filled = await _find_filled(connection, queries, tables)
+    return Catalog(database["name"], database["version"], tables, foreign_keys, filled)
+
+
+async def _read_columns(connection: asyncpg.Connection, queries: dict[str, str]) -> dict[int, list[Column]]:
+    types = {row["oid"]: row for row in await connection.fetch(queries["types"])}
+    columns: dict[int, list[Column]] = defaultdict(list)
+    for row in await connection.fetch(queries["columns"]):
+        oid, typmod = row["type_oid"], row["typmod"]
+        while types[oid]["kind"] == "d":
+            oid, typmod = types[oid]["base_oid"], types[oid]["typmod"] if typmod == NO_TYPMOD else typmod
+        columns[row["table_oid"]].append(
+            Column(
+                name=row["name"],
+                type_oid=oid,
+                typmod=typmod,
+                type_name=row["type_name"],
+                is_enum=types[oid]["kind"] == "e",
+                is_not_null=row["is_not_null"],
+                has_default=row["has_default"],
+                is_generated=row["is_generated"],
+                is_identity=row["is_identity"],
+            )
+        )
+    return columns
+
+
+async def _find_filled(
+    connection: asyncpg.Connection, queries: dict[str, str], tables: Iterable[Table]
+) -> frozenset[int]:
+    readable = {table.oid: table for table in tables if table.is_writable and table.kind is TableKind.TABLE}
+    rows = await connection.fetch(queries["tables_with_storage"], list(readable))
+    candidates = [readable[row["oid"]] for row in rows]
+    filled: set[int] = set()
+    for start in range(0, len(candidates), EMPTINESS_CHUNK):
+        probes = " UNION ALL ".join(
+            f"SELECT {table.oid} AS oid WHERE EXISTS (SELECT FROM ONLY {table.sql})"
+            for table in candidates[start : start + EMPTINESS_CHUNK]
+        )
+        filled.update(row["oid"] for row in await connection.fetch(probes))
+    return frozenset(filled)

@@ -1,0 +1,118 @@
+"""Connections to the target, and the one place where asyncpg's errors become ours.
+
+What a connection needs comes from the settings and, for what they leave out, from libpq's environment (PGHOST,
+PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSERVICE, PGSSLMODE, ~/.pgpass), which asyncpg reads itself.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from dbrestore.errors import (
+    ConnectError,
+    ConstraintError,
+    DataError,
+    DbrestoreError,
+    PrivilegeError,
+    SchemaError,
+    TargetError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from pydantic import SecretStr
+
+SESSION_SETTINGS = {
+    "application_name": "dbrestore",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    "search_path": "pg_catalog",
+    "row_security": "off",  # a policy that would filter is an error, never fewer rows
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "synchronous_commit": "off",  # make_durable() at the end waits for all of them at once
+}
+
+_CLASSES: tuple[tuple[type[Exception], type[DbrestoreError]], ...] = (
+    (asyncpg.IntegrityConstraintViolationError, ConstraintError),
+    (asyncpg.DataError, DataError),
+    (asyncpg.InsufficientPrivilegeError, PrivilegeError),
+    (asyncpg.SyntaxOrAccessError, SchemaError),
+    (asyncpg.InvalidAuthorizationSpecificationError, ConnectError),
+    (asyncpg.InvalidCatalogNameError, ConnectError),
+    (asyncpg.PostgresConnectionError, ConnectError),
+    (asyncpg.TooManyConnectionsError, ConnectError),
+    (asyncpg.PostgresError, TargetError),
+    (asyncpg.InterfaceError, ConnectError),
+    (OSError, ConnectError),
+    (TimeoutError, ConnectError),
+)
+FOREIGN_ERRORS = tuple(foreign for foreign, _ in _CLASSES)
+"""What asyncpg raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """Where the target is; None leaves a thing to the DSN, then to libpq's environment, then to its defaults."""
+
+    dsn: SecretStr | None = None
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+    database: str | None = None
+
+
+@asynccontextmanager
+async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[asyncpg.Pool]:
+    """A pool of at most ``size`` connections, with the session settings that a load needs. Raises ConnectError."""
+    with translate_errors("connecting to the target"):
+        pool = await asyncpg.create_pool(
+            settings.dsn.get_secret_value() if settings.dsn else None,
+            host=settings.host,
+            port=settings.port,
+            user=settings.user,
+            database=settings.database,
+            min_size=1,
+            max_size=size,
+            max_inactive_connection_lifetime=0,
+            command_timeout=None,
+            server_settings=SESSION_SETTINGS,
+        )
+    try:
+        yield pool
+    except BaseException:
+        pool.terminate()
+        raise
+    else:
+        await pool.close()
+
+
+async def make_durable(connection: asyncpg.Connection) -> None:
+    """Wait until every commit before this one is on disk, whichever session made it: WAL is flushed in order."""
+    with translate_errors("flushing the target's write-ahead log"):
+        async with connection.transaction():
+            await connection.execute("SET LOCAL synchronous_commit = on")
+            await connection.execute("SELECT pg_current_xact_id()")
+
+
+@contextmanager
+def translate_errors(doing: str) -> Iterator[None]:
+    """Raise what asyncpg raises as a TargetError or DataError that says what was going on."""
+    try:
+        yield
+    except FOREIGN_ERRORS as error:
+        raise translated(error, doing) from error
+
+
+def translated(error: Exception, doing: str) -> DbrestoreError:
+    """The error of dbrestore that an error of asyncpg is, with the server's own message, detail and hint."""
+    kind = next(ours for foreign, ours in _CLASSES if isinstance(error, foreign))
+    text = getattr(error, "message", None) or str(error) or type(error).__name__
+    detail = getattr(error, "detail", None)
+    return kind(f"{doing}: {text}{f' ({detail})' if detail else ''}", hint=getattr(error, "hint", None))

@@ -1,0 +1,81 @@
+-- name: tables
+-- Every table that rows can be in or go through, of every schema that is not the system's.
+SELECT c.oid::int8 AS oid,
+       n.nspname AS schema,
+       c.relname AS name,
+       c.relkind::text AS kind,
+       (SELECT i.inhparent::int8 FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relispartition) AS parent,
+       EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid AND c.relkind = 'r') AS has_heirs,
+       c.relpersistence = 'u' AS is_unlogged,
+       EXISTS (
+           SELECT FROM pg_depend d
+            WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'
+       ) AS is_of_extension,
+       has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'SELECT')
+           AND has_schema_privilege(n.oid, 'USAGE') AS is_writable
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'f')
+   AND c.relpersistence <> 't'
+   AND n.nspname NOT LIKE 'pg\_%'
+   AND n.nspname NOT IN ('information_schema', 'dbrestore')
+ ORDER BY n.nspname, c.relname;
+
+-- name: columns
+-- In the order of the table; a column is what COPY can name, so generated ones are marked, not left out.
+SELECT a.attrelid::int8 AS table_oid,
+       a.attname AS name,
+       a.atttypid::int8 AS type_oid,
+       a.atttypmod AS typmod,
+       format_type(a.atttypid, a.atttypmod) AS type_name,
+       a.attnotnull AS is_not_null,
+       a.atthasdef AS has_default,
+       a.attgenerated <> '' AS is_generated,
+       a.attidentity <> '' AS is_identity
+  FROM pg_attribute a
+  JOIN pg_class c ON c.oid = a.attrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE a.attnum > 0
+   AND NOT a.attisdropped
+   AND c.relkind IN ('r', 'p', 'f')
+   AND c.relpersistence <> 't'
+   AND n.nspname NOT LIKE 'pg\_%'
+   AND n.nspname NOT IN ('information_schema', 'dbrestore')
+ ORDER BY a.attrelid, a.attnum;
+
+-- name: types
+-- The types of the columns, and under each domain the type that it is over, however deep.
+WITH RECURSIVE used (oid) AS (
+    SELECT DISTINCT a.atttypid
+      FROM pg_attribute a
+      JOIN pg_class c ON c.oid = a.attrelid
+     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f')
+    UNION
+    SELECT t.typbasetype FROM used JOIN pg_type t ON t.oid = used.oid WHERE t.typtype = 'd'
+)
+SELECT t.oid::int8 AS oid,
+       t.typtype::text AS kind,
+       t.typbasetype::int8 AS base_oid,
+       t.typtypmod AS typmod
+  FROM used
+  JOIN pg_type t ON t.oid = used.oid;
+
+-- name: foreign_keys
+-- Those that somebody declared: their copies on partitions have a parent.
+SELECT k.conname AS name,
+       k.conrelid::int8 AS table_oid,
+       k.confrelid::int8 AS referenced_oid
+  FROM pg_constraint k
+ WHERE k.contype = 'f'
+   AND k.conparentid = 0
+ ORDER BY k.conrelid, k.conname;
+
+-- name: tables_with_storage
+-- A table without a page has no row; only the others have to be looked into.
+SELECT c.oid::int8 AS oid
+  FROM pg_class c
+ WHERE c.oid = ANY ($1::oid[])
+   AND pg_relation_size(c.oid) > 0;
+
+-- name: database
+SELECT current_database() AS name, current_setting('server_version_num')::int AS version;

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dbrestore.testing.databases import create_database
+from dbrestore.testing.postgres import PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dbrestore.testing.databases import Database, MakeDatabase, MakeTemplate
+
+TESTS = Path(__file__).parent
+SAMPLES = TESTS.parents[1] / "shared" / "samples"
+SERVER_FOLDERS = ("integration", "acceptance")
+
+
+def pytest_configure() -> None:
+    """Keep out what the developer's shell tells libpq and dbrestore."""
+    for name in list(os.environ):
+        if name.startswith(("PG", "DBRESTORE_")) and not name.startswith("DBRESTORE_TEST_"):
+            del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in SERVER_FOLDERS:
+            item.add_marker(folder)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    """One server for each pytest process."""
+    with PostgresServer.start() as server:
+        yield server
+
+
+@pytest.fixture
+def make_database(server: PostgresServer) -> Iterator[MakeDatabase]:
+    """Makes databases, empty or copies of a template, that go when the test ends."""
+    made: list[Database] = []
+
+    def make(template: str | None = None) -> Database:
+        made.append(create_database(server, template))
+        return made[-1]
+
+    yield make
+    for database in made:
+        database.drop()
+
+
+@pytest.fixture
+def database(make_database: MakeDatabase) -> Database:
+    return make_database()
+
+
+@pytest.fixture(scope="session")
+def template(server: PostgresServer) -> MakeTemplate:
+    """Makes a database for ``make_database(template=...)`` out of a script, once for each name."""
+    made: dict[str, str] = {}
+
+    def make(name: str, sql: str) -> str:
+        if name not in made:
+            database = create_database(server)
+            database.execute(sql)
+            made[name] = database.name
+        return made[name]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """Real exports, which are kept beside the repository."""
+    if not SAMPLES.is_dir():
+        pytest.skip(f"no real exports in {SAMPLES}")
+    return SAMPLES
