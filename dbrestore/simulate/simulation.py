@@ -66,8 +66,8 @@ async def simulate(
     transaction. ``rows_per_part`` is the number of rows in every part but a batch folder's last.
 
     Raises ``UsageError`` for an export id that AWS would refuse, a part size below one row and a folder that
-    has something in it; ``LayoutError`` for two tables whose folders would be the same; ``PrivilegeError`` and
-    ``TargetError`` for a table that cannot be read, such as one of a SQL_ASCII database with text that is not
+    has something in it; ``LayoutError`` for names that cannot be folders, or that would share one; ``PrivilegeError``
+    and ``TargetError`` for a table that cannot be read, such as one of a SQL_ASCII database with text that is not
     UTF-8; ``ExportError`` for a file that cannot be written.
     """
     if rows_per_part < 1:
@@ -82,7 +82,7 @@ async def simulate(
         )
         database, snapshot = await connection.fetchrow("SELECT current_database()::text, now()")
         sources, skipped = _choose(await read_tables(connection))
-        folders = _table_folders(folder / path_name(database), sources)
+        folders = _table_folders(folder / database_folder_name(database), sources)
         tables = [
             await _export_table(connection, source, table_folder, rows_per_part)
             for source, table_folder in zip(sources, folders, strict=True)
@@ -102,6 +102,13 @@ async def simulate(
 def path_name(name: str) -> str:
     r"""``name`` as a part of an export's paths: AWS writes ``_`` for ``\``, `````, ``"`` and space."""
     return name.translate(_REPLACED_IN_PATHS)
+
+
+def database_folder_name(database: str) -> str:
+    """The folder of a database. Raises ``LayoutError`` for a name that would lead out of the export's folder."""
+    if "/" in database or database in (".", ".."):
+        raise LayoutError(f"the database's name {database!r} cannot be a folder's name")
+    return path_name(database)
 
 
 def _make_export_folder(destination: Path, export_id: str) -> Path:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbrestore.errors import LayoutError
 from dbrestore.simulate.catalog import SourceColumn, SourceTable, skip_reason
 from dbrestore.simulate.manifest import ExportedTable, format_date, tables_info
 from dbrestore.simulate.parquet_types import arrow_schema
 from dbrestore.simulate.parts import ROW_GROUP_BYTES, BatchFolder
 from dbrestore.simulate.rows import parse_rows
-from dbrestore.simulate.simulation import path_name
+from dbrestore.simulate.simulation import database_folder_name, path_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +58,12 @@ def test_dates_are_written_as_aws_writes_them(moment: datetime, text: str) -> No
 
 def test_characters_that_aws_replaces_in_paths_become_underscores() -> None:
     assert path_name('a b\\c`d"e.F-ü,(g)') == "a_b_c_d_e.F-ü,(g)"
+
+
+@pytest.mark.parametrize("name", ["/etc", "a/b", ".", ".."])
+def test_a_database_whose_folder_would_be_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(LayoutError, match=re.escape(repr(name))):
+        database_folder_name(name)
 
 
 @pytest.mark.parametrize("character", list(",;{}()\n\t= "))
