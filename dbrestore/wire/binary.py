@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dbrestore.wire.fields import FixedField, UnencodableError, from_rows, validity, where_valid
+from dbrestore.wire.fields import FixedField, from_rows, named, rows_after, validity, where_valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +48,8 @@ class BinaryEncoder:
         if batch.nbytes > JOIN_LIMIT and batch.num_rows > 1:
             half = batch.num_rows // 2
             yield from self.encode(batch.slice(0, half))
-            yield from _shift_rows(self.encode(batch.slice(half)), half)
+            with rows_after(half):
+                yield from self.encode(batch.slice(half))
         elif batch.num_rows:
             fields = [
                 _encode_column(name, encode, array)
@@ -58,19 +59,8 @@ class BinaryEncoder:
 
 
 def _encode_column(name: str, encode: Callable[[pa.Array], Field], array: pa.Array) -> Field:
-    try:
+    with named(name):
         return encode(array)
-    except UnencodableError as error:
-        error.column = name
-        raise
-
-
-def _shift_rows(buffers: Iterator[pa.Buffer], rows: int) -> Iterator[pa.Buffer]:
-    try:
-        yield from buffers
-    except UnencodableError as error:
-        error.row += rows
-        raise
 
 
 def join_rows(fields: Sequence[Field], rows: int, *, large: bool = False) -> pa.Buffer:

@@ -73,6 +73,26 @@ def rows_of(valid: Array | None) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def named(column: str) -> Iterator[None]:
+    """An UnencodableError from inside is about ``column``."""
+    try:
+        yield
+    except UnencodableError as error:
+        error.column = column
+        raise
+
+
+@contextmanager
+def rows_after(count: int) -> Iterator[None]:
+    """Inside, an UnencodableError counts from row ``count``; outside, from the first."""
+    try:
+        yield
+    except UnencodableError as error:
+        error.row += count
+        raise
+
+
 def fixed_field(array: pa.Array, parse: Callable[[pa.Array], Array]) -> FixedField:
     """Apply ``parse`` to the values that are not null."""
     valid = validity(array)
@@ -84,6 +104,12 @@ def primitive_values(array: pa.Array) -> Array:
     """The values of a null-free array of integers or floats, without a copy."""
     values: Array = array.to_numpy(zero_copy_only=True)
     return values
+
+
+def text_at(array: pa.Array, row: int) -> str:
+    """One text, with escapes for what is not UTF-8."""
+    content: bytes = array[row].as_buffer().to_pybytes()
+    return content.decode(errors="backslashreplace")
 
 
 def string_buffers(array: pa.Array) -> tuple[Array, Array]:

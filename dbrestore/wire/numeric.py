@@ -26,6 +26,7 @@ from dbrestore.wire.fields import (
     primitive_values,
     rows_of,
     string_buffers,
+    text_at,
     validity,
 )
 
@@ -40,8 +41,8 @@ MAX_MAGNITUDE = (2**64 - 1) // 10 ** (DIGIT_DECIMALS - 1)
 """Above it a magnitude could overflow 64 bits when its last digit is filled up with zeros."""
 NEGATIVE = 0x4000
 SPECIAL_SIGNS = {"NaN": 0xC000, "Infinity": 0xD000, "-Infinity": 0xF000}
-MAX_DIGITS = (131_072 + 16_383) // DIGIT_DECIMALS + 1
 MAX_SCALE = 0x3FFF
+MAX_WEIGHT = 0x7FFF
 
 PLAIN_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
 PLAIN_LENGTH = 16
@@ -89,12 +90,14 @@ def _parse_plain(texts: pa.Array) -> Array | None:
     offsets, data = string_buffers(texts)
     dots = np.flatnonzero(data == DOT)
     rows_with_dot = np.searchsorted(offsets, dots, side="right") - 1
-    if len(dots) > 1 and (np.diff(rows_with_dot) == 0).any():
+    if (np.diff(rows_with_dot) == 0).any() or (data[1:][dots[dots < len(data) - 1]] == MINUS).any():
         return None
     scales = np.zeros(len(texts), np.int64)
     scales[rows_with_dot] = offsets[rows_with_dot + 1] - dots - 1
     unscaled = _parse_integers(*_without(dots, rows_with_dot, offsets, data))
-    if unscaled is None or (len(unscaled) and max(unscaled.max(), -unscaled.min()) > MAX_MAGNITUDE):
+    if unscaled is None or scales.max(initial=0) > MAX_SCALE:
+        return None
+    if max(int(unscaled.max(initial=0)), -int(unscaled.min(initial=0))) > MAX_MAGNITUDE:
         return None
     return _numerics(unscaled, scales)
 
@@ -150,7 +153,7 @@ def _encode_mixed(texts: pa.Array, valid: Array | None) -> VariableField:
     values = _parse_plain(texts.filter(plain))
     assert values is not None
     others = np.flatnonzero(~plain)
-    payloads = [_payload(texts[row].as_py(), row) for row in others.tolist()]
+    payloads = [_payload(text_at(texts, row), row) for row in others.tolist()]
     return VariableField(merge(from_rows(values), pa.array(payloads, pa.binary()), plain, valid))
 
 
@@ -161,10 +164,10 @@ def _payload(text: str, row: int) -> bytes:
     if match is None or not (match[2] or match[3]):
         raise UnencodableError(row, text, "is not a number")
     sign, whole, fraction, exponent = match.groups(default="")
-    decimals, scale = whole + fraction, len(fraction) - int(exponent or 0)
+    decimals, scale = whole.lstrip("0") + fraction, len(fraction) - int(exponent or 0)
     decimals, scale = (decimals + "0" * -scale, 0) if scale < 0 else (decimals.rjust(scale, "0"), scale)
     digits, weight = _digits(decimals[: len(decimals) - scale], decimals[len(decimals) - scale :])
-    if scale > MAX_SCALE or len(digits) > MAX_DIGITS:
+    if scale > MAX_SCALE or weight > MAX_WEIGHT:
         raise UnencodableError(row, text, "has more digits than a numeric can hold")
     return struct.pack(f">HhHH{len(digits)}H", len(digits), weight, NEGATIVE * (sign == "-"), scale, *digits)
 

@@ -86,7 +86,7 @@ _ENCODERS: dict[int, tuple[tuple[Accepts, Encoder], ...]] = {
     701: ((_FLOAT, scalars.float_encoder(8)),),
     1042: _TEXTUAL,
     1043: _TEXTUAL,
-    1082: ((_STRING, temporal.encode_date_text), (pa.types.is_date, temporal.encode_date)),
+    1082: ((_STRING, temporal.encode_date_text), (pa.types.is_date32, temporal.encode_date)),
     1114: ((_STRING, temporal.encode_timestamp_text), (_TIMESTAMP, temporal.encode_timestamp)),
     1184: ((_STRING, temporal.encode_timestamptz_text), (_TIMESTAMP, temporal.encode_timestamp)),
     1700: (

@@ -34,8 +34,9 @@ def integer_encoder(width: int) -> Callable[[pa.Array], FixedField]:
     def parse(array: pa.Array) -> Array:
         values = primitive_values(array)
         source = np.iinfo(values.dtype)
-        if source.min < limits.min or source.max > limits.max:
-            outside = np.flatnonzero((values < limits.min) | (values > limits.max))
+        least, most = max(source.min, limits.min), min(source.max, limits.max)
+        if (least, most) != (source.min, source.max):
+            outside = np.flatnonzero((values < least) | (values > most))
             if len(outside):
                 row = int(outside[0])
                 raise UnencodableError(row, int(values[row]), f"is not within {limits.min} and {limits.max}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dbrestore.wire.fields import Array, FixedField, UnencodableError, fixed_field, string_buffers
+from dbrestore.wire.fields import Array, FixedField, UnencodableError, fixed_field, string_buffers, text_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,4 +63,4 @@ def _parse(array: pa.Array) -> Array:
 def _refuse_first(array: pa.Array, bad: Array) -> None:
     if bad.any():
         row = int(np.argmax(bad))
-        raise UnencodableError(row, array[row].as_py(), "is not a uuid")
+        raise UnencodableError(row, text_at(array, row), "is not a uuid")

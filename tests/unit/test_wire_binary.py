@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dbrestore.wire import binary, numeric, scalars, temporal, uuids
+from dbrestore.wire.binary import BinaryEncoder
+from dbrestore.wire.fields import UnencodableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from dbrestore.wire.fields import Field
+
+ONE_UUID = "00112233-4455-6677-8899-aabbccddeeff"
+OTHER_UUID = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"
+
+
+@dataclass(frozen=True)
+class Case:
+    """An encoder and values that it takes; with ``beside``, those go through its slow path."""
+
+    name: str
+    encode: Callable[[pa.Array], Field]
+    values: pa.Array
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def text_case(name: str, encode: Callable[[pa.Array], Field], *values: str) -> Case:
+    return Case(name, encode, pa.array(values, pa.string()))
+
+
+CASES = [
+    Case("int2", scalars.integer_encoder(2), pa.array([-(2**15), 0, 2**15 - 1], pa.int16())),
+    Case("int4", scalars.integer_encoder(4), pa.array([-(2**31), -1, 2**31 - 1], pa.int32())),
+    Case("int8", scalars.integer_encoder(8), pa.array([-(2**63), 1, 2**63 - 1], pa.int64())),
+    Case("float4", scalars.float_encoder(4), pa.array([1.5, -0.0, float("inf")], pa.float32())),
+    Case("float8", scalars.float_encoder(8), pa.array([5e-324, -0.0, float("nan")], pa.float64())),
+    Case("boolean", scalars.encode_boolean, pa.array([True, False, True])),
+    Case("bytea", scalars.encode_plain, pa.array([b"", bytes(range(256)), b"\0"])),
+    text_case("text", scalars.encode_plain, "", "naïve 🐘\t\n", "x" * 300),
+    text_case("jsonb", scalars.encode_jsonb, "{}", '{"a": [1, "🐘"]}', "null"),
+    text_case("uuid", uuids.encode_uuid, ONE_UUID, OTHER_UUID, ONE_UUID),
+    text_case("date", temporal.encode_date_text, "0001-01-01", "2000-01-01", "9999-12-31"),
+    text_case("date slowly", temporal.encode_date_text, "infinity", "2000-01-01", "4713-01-01 BC"),
+    text_case("timestamp", temporal.encode_timestamp_text, "2000-01-01 00:00:00", "1999-12-31 23:59:59.999999"),
+    text_case("timestamp slowly", temporal.encode_timestamp_text, "2000-01-01 00:00:00", "-infinity"),
+    text_case("timestamptz", temporal.encode_timestamptz_text, "2000-01-01 00:00:00+00", "1999-01-01 01:02:03-05:30"),
+    text_case("timestamptz slowly", temporal.encode_timestamptz_text, "2000-01-01 00:00:00+00", "infinity"),
+    Case("typed date", temporal.encode_date, pa.array([-1, 0, 10957], pa.int32()).cast(pa.date32())),
+    Case("typed timestamp", temporal.encode_timestamp, pa.array([-1, 0, 1], pa.timestamp("ms", "UTC"))),
+    text_case("numeric", numeric.encode_numeric_text, "1.50", "-20000", "0.000"),
+    text_case("numeric slowly", numeric.encode_numeric_text, "NaN", "1.50", "9" * 60),
+    Case("numeric from decimal", numeric.encode_numeric_decimal, pa.array(["1.50", "-7.25"]).cast(pa.decimal128(9, 2))),
+    Case("numeric from wide decimal", numeric.encode_numeric_decimal, pa.array(["1.5"]).cast(pa.decimal256(60, 3))),
+    Case("numeric from integer", numeric.encode_numeric_integer, pa.array([2**64 - 1, 0], pa.uint64())),
+]
+each_case = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def encode(*columns: tuple[str, Callable[[pa.Array], Field], pa.Array]) -> bytes:
+    """The rows, without header and trailer."""
+    encoder = BinaryEncoder([(name, encode) for name, encode, _ in columns])
+    batch = pa.record_batch([array for *_, array in columns], [name for name, *_ in columns])
+    return b"".join(bytes(buffer) for buffer in encoder.encode(batch))
+
+
+def parse_rows(stream: bytes) -> Iterator[list[bytes | None]]:
+    """The payloads of each row; that of NULL is None."""
+    at = 0
+
+    def take(size: int) -> bytes:
+        nonlocal at
+        at += size
+        assert at <= len(stream)
+        return stream[at - size : at]
+
+    while at < len(stream):
+        row: list[bytes | None] = []
+        for _ in range(struct.unpack(">h", take(2))[0]):
+            (length,) = struct.unpack(">i", take(4))
+            row.append(None if length == -1 else take(length))
+        yield row
+
+
+def comparable(payload: bytes | None) -> object:
+    """A payload that may be a numeric's, whose zero digits before and after the others do not count."""
+    if payload is None or len(payload) < 8 or len(payload) % 2:
+        return payload
+    count, weight, sign, scale, *digits = struct.unpack(f">HhHH{len(payload) // 2 - 4}H", payload)
+    if count != len(digits):
+        return payload
+    places = {weight - index: digit for index, digit in enumerate(digits) if digit}
+    return (sign, scale, tuple(places.items()))
+
+
+def payloads(case: Case, values: pa.Array) -> list[object]:
+    rows = list(parse_rows(encode(("c", case.encode, values))))
+    assert all(len(row) == 1 for row in rows)
+    return [comparable(row[0]) for row in rows]
+
+
+def one_by_one(case: Case) -> list[object]:
+    return [payloads(case, case.values.slice(row, 1))[0] for row in range(len(case.values))]
+
+
+def with_nulls(values: pa.Array, places: Sequence[int | None]) -> pa.Array:
+    """The values at ``places``, and null where there is none."""
+    return values.take(pa.array(places, pa.int64()))
+
+
+@each_case
+def test_a_batch_is_its_rows_encoded_one_by_one(case: Case) -> None:
+    assert payloads(case, case.values) == one_by_one(case)
+
+
+@each_case
+@pytest.mark.parametrize(
+    "places",
+    [
+        [None, 0],
+        [0, None],
+        [None, 0, None],
+        [0, None, None, -1],
+        [None],
+        [None, None, None],
+        [0, *[None] * 70, -1],
+    ],
+    ids=["first", "last", "both ends", "middle", "a lone row", "all", "many"],
+)
+def test_nulls_stay_in_their_rows(case: Case, places: list[int | None]) -> None:
+    expected = one_by_one(case)
+    rows = [place if place is None else place % len(expected) for place in places]
+    array = with_nulls(case.values, rows)
+    assert payloads(case, array) == [None if row is None else expected[row] for row in rows]
+
+
+@each_case
+def test_a_slice_is_encoded_alone(case: Case) -> None:
+    count = len(case.values)
+    longer = with_nulls(case.values, [None, 0, *range(count), None, 0])
+    for start, stop in [(2, 2 + count), (1, 2 + count), (0, 2), (2 + count, 4 + count), (2, 3)]:
+        assert payloads(case, longer.slice(start, stop - start)) == payloads(case, longer)[start:stop]
+
+
+@each_case
+def test_a_batch_without_rows_has_no_bytes(case: Case) -> None:
+    assert encode(("c", case.encode, case.values.slice(0, 0))) == b""
+    assert encode(("c", case.encode, pa.array([], case.values.type))) == b""
+
+
+@each_case
+def test_columns_of_any_kind_stand_beside_each_other(case: Case) -> None:
+    number = pa.array(range(len(case.values)), pa.int32())
+    columns = [
+        ("before", scalars.integer_encoder(4), number),
+        ("c", case.encode, case.values),
+        ("null", case.encode, pa.nulls(len(number), case.values.type)),
+        ("after", scalars.encode_plain, number.cast(pa.string())),
+    ]
+    rows = [[comparable(payload) for payload in row] for row in parse_rows(encode(*columns))]
+    assert rows == [
+        [struct.pack(">i", row), payload, None, str(row).encode()] for row, payload in enumerate(one_by_one(case))
+    ]
+
+
+def array_with_garbage(kind: pa.DataType) -> pa.Array:
+    """One null with bytes of its own between two texts."""
+    offsets = np.array([0, 1, 5, 6], np.int32)
+    mask = pa.py_buffer(b"\x05")
+    return pa.Array.from_buffers(kind, 3, [mask, pa.py_buffer(offsets), pa.py_buffer(b"1.x-02")])
+
+
+@pytest.mark.parametrize(
+    ("encode_array", "expected"),
+    [
+        (scalars.encode_plain, [b"1", None, b"2"]),
+        (scalars.encode_jsonb, [b"\x011", None, b"\x012"]),
+        (numeric.encode_numeric_text, [(0, 0, ((0, 1),)), None, (0, 0, ((0, 2),))]),
+    ],
+)
+def test_bytes_under_a_null_do_not_count(encode_array: Callable[[pa.Array], Field], expected: list[object]) -> None:
+    array = array_with_garbage(pa.string())
+    assert payloads(Case("garbage", encode_array, array), array) == expected
+
+
+def test_numbers_under_a_null_do_not_count() -> None:
+    values = pa.Array.from_buffers(pa.int64(), 2, [pa.py_buffer(b"\x02"), pa.py_buffer(np.array([2**40, 7], np.int64))])
+    assert payloads(Case("garbage", scalars.integer_encoder(2), values), values) == [None, b"\0\x07"]
+
+
+def test_a_table_without_columns_has_rows_without_fields() -> None:
+    batch = pa.RecordBatch.from_struct_array(pa.array([{}] * 3, pa.struct([])))
+    assert b"".join(map(bytes, BinaryEncoder([]).encode(batch))) == b"\0\0" * 3
+
+
+def test_header_and_trailer_are_those_of_the_format() -> None:
+    assert BinaryEncoder.header == b"PGCOPY\n\xff\r\n\0" + bytes(8)
+    assert BinaryEncoder.trailer == b"\xff\xff"
+
+
+def test_a_batch_above_the_limit_is_split_and_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = pa.record_batch([pa.array([f"text {row}" for row in range(100)])], ["c"])
+    encoder = BinaryEncoder([("c", scalars.encode_plain)])
+    (whole,) = encoder.encode(batch)
+    monkeypatch.setattr(binary, "JOIN_LIMIT", 200)
+    pieces = [bytes(buffer) for buffer in encoder.encode(batch)]
+    assert len(pieces) > 4
+    assert b"".join(pieces) == bytes(whole)
+
+
+def test_a_row_above_the_limit_is_joined_with_wide_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = (
+        ("c", scalars.encode_plain, pa.array(["x" * 1000, None])),
+        ("d", scalars.encode_jsonb, pa.array(["1", "2"])),
+    )
+    expected = encode(*columns)
+    monkeypatch.setattr(binary, "JOIN_LIMIT", 10)
+    assert encode(*columns) == expected
+
+
+REFUSED: list[tuple[str, Callable[[pa.Array], Field], Any, Any, pa.DataType]] = [
+    ("int2", scalars.integer_encoder(2), 1, 2**15, pa.int64()),
+    ("int4", scalars.integer_encoder(4), 1, -(2**31) - 1, pa.int64()),
+    ("int8", scalars.integer_encoder(8), 1, 2**63, pa.uint64()),
+    ("numeric", numeric.encode_numeric_text, "1", "one", pa.string()),
+    ("numeric after slow ones", numeric.encode_numeric_text, "NaN", "one", pa.string()),
+    ("uuid", uuids.encode_uuid, ONE_UUID, "not a uuid", pa.string()),
+    ("uuid of right length", uuids.encode_uuid, ONE_UUID, ONE_UUID.replace("a", "g"), pa.string()),
+    ("date", temporal.encode_date_text, "2000-01-01", "2000-02-30", pa.string()),
+    ("date after slow ones", temporal.encode_date_text, "infinity", "2000-02-30", pa.string()),
+    ("timestamp", temporal.encode_timestamp_text, "2000-01-01 00:00:00", "2000-01-01 25:00:00", pa.string()),
+    ("timestamptz", temporal.encode_timestamptz_text, "2000-01-01 00:00:00+00", "yesterday", pa.string()),
+    ("typed timestamp", temporal.encode_timestamp, 1000, 1, pa.timestamp("ns")),
+    ("typed date", temporal.encode_date, 0, -(2**31), pa.int32()),
+]
+
+
+@pytest.mark.parametrize("limit", [binary.JOIN_LIMIT, 100], ids=["in one batch", "in a split batch"])
+@pytest.mark.parametrize(
+    "before", [[], ["good"], [None], [None, "good", None], ["good", *[None, "good"] * 30]], ids=len
+)
+@pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: refused[0])
+def test_a_refused_value_is_named_by_row_and_column(
+    refused: tuple[str, Callable[[pa.Array], Field], Any, Any, pa.DataType],
+    before: list[str | None],
+    limit: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(binary, "JOIN_LIMIT", limit)
+    _, encode_array, good, bad, kind = refused
+    values = [value and good for value in before]
+    array = pa.array([*values, bad, good, None, bad], kind)
+    if encode_array is temporal.encode_date:
+        array = array.cast(pa.date32())
+    with pytest.raises(UnencodableError) as caught:
+        encode(("fine", scalars.encode_plain, pa.array(["x"] * len(array))), ("bad one", encode_array, array))
+    assert caught.value.row == len(before)
+    assert caught.value.column == "bad one"
+
+
+@pytest.mark.parametrize(
+    "encode_text",
+    [
+        numeric.encode_numeric_text,
+        temporal.encode_date_text,
+        temporal.encode_timestamp_text,
+        temporal.encode_timestamptz_text,
+        uuids.encode_uuid,
+    ],
+)
+def test_a_refused_text_need_not_be_utf_8(encode_text: Callable[[pa.Array], Field]) -> None:
+    offsets = np.array([0, 3], np.int32)
+    bad = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(offsets), pa.py_buffer(b"1\xff\n")])
+    with pytest.raises(UnencodableError) as caught:
+        encode_text(bad)
+    assert caught.value.value == "1\\xff\n"
