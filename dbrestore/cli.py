@@ -38,6 +38,7 @@ app = typer.Typer(
     help="Restore an AWS RDS or Aurora PostgreSQL snapshot export into a PostgreSQL database." + EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # would take "[env: …]" for markup and leave it out
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

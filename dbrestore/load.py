@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbrestore.errors import DbrestoreError, InvalidValueError, VerificationError
 from dbrestore.export.rows import read_batches, read_value
-from dbrestore.target.connect import FOREIGN_ERRORS, translated
+from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translated
 from dbrestore.wire.fields import UnencodableError
 from dbrestore.wire.registry import stream_encoder
 
@@ -48,7 +48,7 @@ class Loader:
             TargetError: anything else that the server says.
         """
         try:
-            async with connection.transaction():
+            async with transaction(connection):
                 await self._copy(connection, table, parts)
         except FOREIGN_ERRORS as error:
             raise await self._explained(error, table, parts) from error
@@ -136,10 +136,11 @@ def _find_position(error: Exception, table: PlannedTable) -> tuple[int, str | No
     """Row (from 0) and column of a COPY that failed, from its error's CONTEXT.
 
     CopyFromErrorCallback (src/backend/commands/copyfrom.c) writes ``COPY table, line 3, column name: "value"``;
-    the words are translated on a server that does not speak English, their order is not changed.
+    the words are translated on a server that does not speak English, their order is not changed. What a trigger or
+    an input function was doing comes before it.
     """
     context = getattr(error, "context", None) or ""
-    match = re.match(rf"COPY {re.escape(table.table.name)}, \D+(\d+)(?:, \S+ (.*))?", context)
+    match = re.search(rf"^COPY {re.escape(table.table.name)}, \D+(\d+)(?:, \S+ (.*))?", context, re.MULTILINE)
     if match is None:
         return None
     about = match[2] or ""

@@ -28,6 +28,8 @@ class TableMatch:
 
     exported: dict[int, ExportedTable] = field(default_factory=dict)
     """By the oid of the target's table."""
+    ambiguous: set[int] = field(default_factory=set)
+    """Oids of tables of the target that share their ``schema.name`` with another."""
     problems: list[DbrestoreError] = field(default_factory=list)
 
 
@@ -45,6 +47,7 @@ def match_tables(exported: Iterable[ExportedTable], tables: Sequence[Table]) -> 
             match.exported[found[0].oid] = source
         elif found:
             names = " or ".join(table.sql for table in found)
+            match.ambiguous.update(table.oid for table in found)
             match.problems.append(SchemaError(f"the export's {source.name} could be {names} of the target"))
         else:
             unknown.append(source.name)

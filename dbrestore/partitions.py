@@ -13,7 +13,7 @@ from dbrestore.errors import DbrestoreError, LayoutError, SchemaError
 from dbrestore.target.catalog import TableKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence, Set
 
     from dbrestore.target.catalog import Table
 
@@ -27,11 +27,14 @@ class PartitionChoice:
     problems: list[DbrestoreError] = field(default_factory=list)
 
 
-def choose_partitions(tables: Sequence[Table], exported_rows: Mapping[int, int]) -> PartitionChoice:
+def choose_partitions(
+    tables: Sequence[Table], exported_rows: Mapping[int, int], together: Set[int] = frozenset()
+) -> PartitionChoice:
     """Choose between the folder of a partitioned table and those of its partitions.
 
     ``exported_rows`` are the rows of each table that the export holds, by oid. The partitions are loaded where the
-    export has all of them; the partitioned table is, where it has none.
+    export has all of them; the partitioned table is, where it has none, and where its rows have to come ``together``:
+    the oids of the tables that reference themselves, where a row may need one of another partition.
     """
     families = Families(tables)
     choice = PartitionChoice()
@@ -40,7 +43,8 @@ def choose_partitions(tables: Sequence[Table], exported_rows: Mapping[int, int])
         missing = [leaf for leaf in leaves if leaf.oid not in exported_rows]
         if leaves and not missing:
             parents = [root, *(table for table in families.below(root) if table.kind is TableKind.PARTITIONED)]
-            choice.skipped.update(parent.oid for parent in parents)
+            through_root = root.oid in together and root.oid in exported_rows
+            choice.skipped.update(table.oid for table in (families.below(root) if through_root else parents))
             choice.problems.extend(_miscounted(families, parents, exported_rows))
         elif len(missing) == len(leaves) and root.oid in exported_rows:
             choice.skipped.update(table.oid for table in families.below(root))

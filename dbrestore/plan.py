@@ -18,6 +18,8 @@ from dbrestore.wire.registry import CopyFormat, WireColumn, text_reasons
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import pyarrow as pa
+
     from dbrestore.export.layout import Export, ExportedTable
     from dbrestore.export.parquet import Footer
     from dbrestore.export.storage import StoredFile
@@ -93,9 +95,10 @@ def build_plan(
     problems: list[DbrestoreError] = [*export.problems, *match.problems]
     exported = {oid: source for oid, source in match.exported.items() if not tables[oid].is_of_extension}
     rows = {oid: _count_rows(source, footers) for oid, source in exported.items()}
-    partitions = choose_partitions(catalog.tables, rows)
+    self_referencing = {key.table_oid for key in catalog.foreign_keys if key.table_oid == key.referenced_oid}
+    partitions = choose_partitions(catalog.tables, rows, self_referencing)
     problems += partitions.problems
-    problems += _unexported(catalog.tables, exported.keys() | partitions.skipped)
+    problems += _unexported(catalog.tables, exported.keys() | partitions.skipped | match.ambiguous)
     chosen = {oid: source for oid, source in exported.items() if oid not in partitions.skipped}
     problems += _unloadable([tables[oid] for oid in chosen], catalog.filled)
     planned = {}
@@ -153,20 +156,20 @@ def _plan_table(
 ) -> tuple[PlannedTable, list[DbrestoreError]]:
     problems: list[DbrestoreError] = []
     parts: list[PlannedPart] = []
-    schema = None
+    first: tuple[StoredFile, pa.Schema] | None = None
     for file in source.parts:
         footer = footers[file.key]
         if isinstance(footer, PartError):
             problems.append(footer)
             continue
-        schema = schema or footer.schema
-        if footer.schema != schema:
-            problems.append(PartError(f"{file.key} has other columns or types than {source.parts[0].key}"))
+        first = first or (file, footer.schema)
+        if footer.schema != first[1]:
+            problems.append(PartError(f"{file.key} has other columns or types than {first[0].key}"))
         if footer.rows:
             parts.append(PlannedPart(file, footer.rows))
     columns: tuple[WireColumn, ...] = ()
-    if schema is not None:
-        match = match_columns(table, schema)
+    if first is not None:
+        match = match_columns(table, first[1])
         columns = match.columns
         problems += match.problems
     return PlannedTable(table, source.folder, tuple(parts), columns, text_reasons(columns)), problems
@@ -182,7 +185,7 @@ def _order(
     problems: list[DbrestoreError] = []
     for cycle in find_cycles(after):
         after[cycle[0]].discard(cycle[-1])
-        names = " → ".join(planned[oid].table.dotted for oid in (cycle[-1], *reversed(cycle)))
+        names = " → ".join(planned[oid].table.dotted for oid in (cycle[0], *reversed(cycle)))
         problems.append(SchemaError(f"foreign keys form a cycle: {names}"))
     levels = find_levels(after)
     tables = [

@@ -86,9 +86,8 @@ def choose_database(export: Export, name: str | None) -> str:
     shown = ", ".join(names) or "none"
     if name is not None:
         raise ExportError(f"the export {export.id} has no database {name}; it has: {shown}")
-    raise ExportError(
-        f"the export {export.id} has {len(names)} databases: {shown}", hint="Choose one with --source-db."
-    )
+    hint = "Choose one with --source-db." if names else None
+    raise ExportError(f"the export {export.id} has {len(names)} databases: {shown}", hint=hint)
 
 
 def _tasks(plan: Plan, loader: Loader, progress: Progress) -> Iterator[Task]:

@@ -44,12 +44,14 @@ async def run_tasks(tasks: Sequence[Task], pool: asyncpg.Pool, jobs: int) -> Non
         graphlib.CycleError: the tasks wait for each other.
     """
     board = _Board(tasks, jobs)
+    failures: list[DbrestoreError] = []
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(jobs):
                 group.create_task(_work(board, pool))
-    except* DbrestoreError as failures:
-        raise_problems([error for error in failures.exceptions if isinstance(error, DbrestoreError)])
+    except* DbrestoreError as failed:
+        failures += [error for error in failed.exceptions if isinstance(error, DbrestoreError)]
+    raise_problems(failures)
 
 
 async def _work(board: _Board, pool: asyncpg.Pool) -> None:

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     db_user: str | None = None
     db_name: str | None = None
     source_db: str | None = None
-    jobs: Annotated[int, Field(ge=1, default_factory=default_jobs)]
+    jobs: Annotated[int, Field(ge=1)] = Field(default_factory=default_jobs)
     verbose: bool = False
     rows_per_part: Annotated[int, Field(ge=1)] = 100_000
 

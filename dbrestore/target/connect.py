@@ -1,12 +1,13 @@
 """Connections to the target, and the one place where asyncpg's errors become ours.
 
 What a connection needs comes from the settings and, for what they leave out, from libpq's environment (PGHOST,
-PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSERVICE, PGSSLMODE, ~/.pgpass), which asyncpg reads itself.
+PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE, ~/.pgpass), which asyncpg reads itself; PGSERVICE it reads too late
+to heed (asyncpg 0.31 and 0.32).
 """
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,13 @@ from dbrestore.errors import (
     ConstraintError,
     DataError,
     DbrestoreError,
+    InvalidValueError,
     PrivilegeError,
     SchemaError,
     TargetError,
+    UsageError,
 )
+from dbrestore.target.address import check_dsn, find_service, shown_hosts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -41,7 +45,8 @@ SESSION_SETTINGS = {
 
 _CLASSES: tuple[tuple[type[Exception], type[DbrestoreError]], ...] = (
     (asyncpg.IntegrityConstraintViolationError, ConstraintError),
-    (asyncpg.DataError, DataError),
+    (asyncpg.DataError, InvalidValueError),
+    (asyncpg.RaiseError, DataError),  # a trigger that refuses a row
     (asyncpg.InsufficientPrivilegeError, PrivilegeError),
     (asyncpg.SyntaxOrAccessError, SchemaError),
     (asyncpg.InvalidAuthorizationSpecificationError, ConnectError),
@@ -56,6 +61,9 @@ _CLASSES: tuple[tuple[type[Exception], type[DbrestoreError]], ...] = (
 FOREIGN_ERRORS = tuple(foreign for foreign, _ in _CLASSES)
 """What asyncpg raises."""
 
+MESSAGE_SHOWN = 500
+"""Characters of a message or detail of the server: some of them hold a whole value."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
@@ -68,12 +76,32 @@ class ConnectionSettings:
     database: str | None = None
 
 
+@contextmanager
+def _connection_errors(settings: ConnectionSettings, dsn: str) -> Iterator[None]:
+    host = settings.host or shown_hosts(dsn)
+    try:
+        with translate_errors(f"connecting to the target{f' at {host}' if host else ''}"):
+            try:
+                yield
+            except ValueError as error:
+                raise UsageError(f"the connection settings make no sense: {error}") from error
+    except ConnectError as error:
+        error.hint = error.hint or "Where the target is, --dsn or --db-host and the like say, or PGHOST and the like."
+        raise
+
+
 @asynccontextmanager
 async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[asyncpg.Pool]:
-    """A pool of at most ``size`` connections, with the session settings that a load needs. Raises ConnectError."""
-    with translate_errors("connecting to the target"):
+    """A pool of at most ``size`` connections, with the session settings that a load needs.
+
+    Raises UsageError where the settings make no sense, ConnectError where they lead to no database.
+    """
+    dsn = settings.dsn.get_secret_value() if settings.dsn else "postgresql://"
+    check_dsn(dsn)
+    with _connection_errors(settings, dsn):
         pool = await asyncpg.create_pool(
-            settings.dsn.get_secret_value() if settings.dsn else None,
+            dsn,
+            service=find_service(dsn),
             host=settings.host,
             port=settings.port,
             user=settings.user,
@@ -91,6 +119,21 @@ async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[as
         raise
     else:
         await pool.close()
+
+
+@asynccontextmanager
+async def transaction(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """Commit at the end of the block, or roll back and raise what ended it, even if the connection is lost by then."""
+    begun = connection.transaction()
+    await begun.start()
+    try:
+        yield
+    except BaseException:
+        with suppress(*FOREIGN_ERRORS):
+            await begun.rollback()
+        raise
+    else:
+        await begun.commit()
 
 
 async def make_durable(connection: asyncpg.Connection) -> None:
@@ -115,4 +158,9 @@ def translated(error: Exception, doing: str) -> DbrestoreError:
     kind = next(ours for foreign, ours in _CLASSES if isinstance(error, foreign))
     text = getattr(error, "message", None) or str(error) or type(error).__name__
     detail = getattr(error, "detail", None)
-    return kind(f"{doing}: {text}{f' ({detail})' if detail else ''}", hint=getattr(error, "hint", None))
+    shown = f"{_cut(text)} ({_cut(detail)})" if detail else _cut(text)
+    return kind(f"{doing}: {shown}", hint=getattr(error, "hint", None))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MESSAGE_SHOWN else f"{text[:MESSAGE_SHOWN]}…"

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dbrestore import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dbrestore.testing.databases import Database
+
+COMMAND = str(Path(sys.executable).with_name("dbrestore"))
+SECRET = "hunter2"
+TABLES = """
+    CREATE TABLE shelves (id int PRIMARY KEY, name varchar(20), spot point);
+    CREATE TABLE books (id int PRIMARY KEY, shelf int REFERENCES shelves, title text);
+"""
+ROWS = """
+    INSERT INTO shelves SELECT n, 'shelf ' || n, NULL FROM generate_series(1, 20) AS n;
+    INSERT INTO books SELECT n, 1 + n % 20, 'title ' || n FROM generate_series(1, 500) AS n;
+"""
+COUNTS = "SELECT (SELECT count(*) FROM shelves), (SELECT count(*) FROM books)"
+LOADED = "20|500"
+EMPTY = "0|0"
+COPYING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE application_name = 'dbrestore' AND datname = current_database() AND query LIKE 'COPY%' AND state = 'active'
+"""
+CONNECTED = COPYING.partition(" AND query")[0]
+
+
+def run(
+    *arguments: object, command: Sequence[str] = (COMMAND,), environment: Mapping[str, object] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*command, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {name: str(value) for name, value in (environment or {}).items()},
+    )
+
+
+def failed(*arguments: object, exit_code: int, **environment: object) -> str:
+    """What a command that fails says."""
+    result = run(*arguments, environment=environment)
+    assert result.returncode == exit_code, result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def add_trigger(database: Database, body: str) -> None:
+    database.execute(
+        f"""
+        CREATE FUNCTION fired() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
+        CREATE TRIGGER fired BEFORE INSERT ON books FOR EACH ROW EXECUTE FUNCTION fired();
+        """
+    )
+
+
+@pytest.fixture
+def export(database: Database, tmp_path: Path) -> Path:
+    """An export of ``database``, whose tables are empty by now."""
+    database.execute(TABLES + ROWS)
+    simulated = run("simulate", tmp_path, "--export-id", "friday", "--rows-per-part", 100, "--dsn", database.dsn)
+    assert (simulated.returncode, simulated.stdout) == (0, ""), simulated.stderr
+    database.execute("TRUNCATE shelves, books")
+    return tmp_path / "friday"
+
+
+def test_a_restore_says_on_stderr_what_it_did(export: Path, database: Database) -> None:
+    result = run("restore", export, "--dsn", database.dsn)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "restored 2 tables, 520 rows" in result.stderr
+    assert database.execute(COUNTS) == LOADED
+
+
+def test_a_restore_needs_no_option_where_libpq_needs_none(export: Path, database: Database) -> None:
+    port = database.server.port
+    environment = {"PGHOST": "127.0.0.1", "PGPORT": port, "PGUSER": "postgres", "PGDATABASE": database.name}
+    result = run("restore", export, environment=environment)
+    assert result.returncode == 0, result.stderr
+    assert database.execute(COUNTS) == LOADED
+
+
+def test_options_have_twins_in_the_environment(export: Path, database: Database) -> None:
+    environment = {"DBRESTORE_DSN": database.dsn, "DBRESTORE_JOBS": 1, "DBRESTORE_VERBOSE": 1}
+    result = run("restore", export, environment=environment)
+    assert result.returncode == 0, result.stderr
+    assert "public.books: 100 rows of " in result.stderr
+    assert database.execute(COUNTS) == LOADED
+
+
+def test_a_plan_changes_nothing_and_shows_everything(export: Path, database: Database) -> None:
+    database.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
+    result = run("plan", export, "--dsn", database.dsn)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [line.split()[:4] for line in result.stdout.splitlines()[2:5]] == [
+        ["LEVEL", "TABLE", "PARTS", "ROWS"],
+        ["0", "public.shelves", "1", "20"],
+        ["1", "public.books", "5", "500"],
+    ]
+    assert "public.shelves.spot: no binary encoder from string to point" in result.stdout
+    assert database.execute(COUNTS) == EMPTY
+
+
+def test_a_plan_with_problems_is_shown_and_fails_as_the_restore_would(export: Path, database: Database) -> None:
+    database.execute("CREATE TABLE new (id int); INSERT INTO shelves VALUES (1)")
+    result = run("plan", export, "--json", "--dsn", database.dsn)
+    assert result.returncode == 4
+    plan = json.loads(result.stdout)
+    assert [table["name"] for table in plan["tables"]] == ["shelves", "books"]
+    messages = [problem["message"] for problem in plan["problems"]]
+    assert messages == [
+        "in the target but not in the export: public.new",
+        "already with rows in the target: public.shelves",
+    ]
+    assert [line for line in result.stderr.splitlines() if line.startswith("error: ")] == [
+        f"error: {message}" for message in messages
+    ]
+    assert failed("restore", export, "--dsn", database.dsn, exit_code=4) == result.stderr
+
+
+def test_a_list_needs_no_database(export: Path, database: Database) -> None:
+    result = run("list", export)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1].split()[:3] == [database.name, "2", "6"]
+    result = run("list", export, "--tables")
+    assert [line.split()[:3] for line in result.stdout.splitlines()[-2:]] == [
+        [database.name, "public.books", "5"],
+        [database.name, "public.shelves", "1"],
+    ]
+
+
+def test_wrong_usage_ends_with_2(export: Path) -> None:
+    assert failed("restore", export, exit_code=2, DBRESTORE_JOBS=0).startswith(
+        "error: settings: jobs: Input should be greater than or equal to 1\n"
+    )
+
+
+def test_an_export_that_is_not_there_ends_with_3(database: Database, tmp_path: Path) -> None:
+    told = failed("restore", tmp_path / "none", "--dsn", database.dsn, exit_code=3)
+    assert told.startswith(f"error: {tmp_path / 'none'} does not exist")
+
+
+def test_a_target_that_is_not_there_ends_with_4_and_shows_no_password(export: Path) -> None:
+    told = failed("restore", export, "--dsn", f"postgresql://me:{SECRET}@127.0.0.1:1/shop", exit_code=4)
+    assert told.startswith("error: connecting to the target at 127.0.0.1:1: ")
+    assert SECRET not in told
+
+
+def test_a_dsn_that_cannot_be_read_ends_with_2_and_shows_no_password(export: Path) -> None:
+    told = failed("restore", export, exit_code=2, DBRESTORE_DSN=f"postgresql://me:a#{SECRET}@127.0.0.1/shop")
+    assert told.startswith("error: the DSN cannot be read\nhint: ")
+    assert SECRET not in told
+
+
+def test_a_value_that_does_not_fit_ends_with_5(export: Path, database: Database) -> None:
+    database.execute("ALTER TABLE shelves ALTER name TYPE varchar(7)")
+    told = failed("restore", export, "--dsn", database.dsn, exit_code=5)
+    assert re.search(
+        r"^error: public\.shelves, \S+\.parquet, row 10, column name, value 'shelf 10': value too long",
+        told,
+        re.MULTILINE,
+    )
+    assert database.execute(COUNTS) == EMPTY
+
+
+def test_a_target_that_differs_in_the_end_ends_with_6(export: Path, database: Database) -> None:
+    add_trigger(database, "INSERT INTO public.shelves VALUES (NEW.id + 100); RETURN NEW;")
+    told = failed("restore", export, "--dsn", database.dsn, exit_code=6)
+    assert "error: public.shelves has 520 rows, its parts in the export have 20" in told
+
+
+def test_ctrl_c_ends_with_130_and_leaves_nothing_half_done(export: Path, database: Database) -> None:
+    add_trigger(database, "PERFORM pg_sleep(0.05); RETURN NEW;")
+    command = [COMMAND, "restore", str(export), "--dsn", database.dsn, "--jobs", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while database.execute(COPYING) != "2":
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=10)
+    assert (process.returncode, out) == (130, "")
+    assert told.splitlines()[-1] == "error: interrupted: what was being loaded is rolled back"
+    assert "Traceback" not in told
+    deadline = time.monotonic() + 5
+    while database.execute(CONNECTED) != "0":
+        assert time.monotonic() < deadline
+    assert database.execute(COUNTS) == "20|0"
+
+
+def test_a_reader_who_goes_away_is_no_reason_for_a_traceback(export: Path) -> None:
+    command = [COMMAND, "list", str(export), "--tables"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
+def test_the_version_is_told_by_command_and_by_module() -> None:
+    for command in ([COMMAND], [sys.executable, "-m", "dbrestore"]):
+        result = run("--version", command=command)
+        assert (result.returncode, result.stdout) == (0, f"dbrestore {__version__}\n")
+
+
+def test_the_help_tells_the_exit_codes_and_the_environment() -> None:
+    told = " ".join(run("--help").stdout.split())
+    assert "Exit codes: 0 done" in told
+    told = " ".join(run("restore", "--help").stdout.split())
+    for flag in ("dsn", "db-host", "db-port", "db-user", "db-name", "source-db", "jobs", "verbose"):
+        assert f"--{flag}" in told
+        assert f"[env: DBRESTORE_{flag.upper().replace('-', '_')}]" in told

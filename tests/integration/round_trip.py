@@ -1,0 +1,69 @@
+"""Exports that ``simulate`` writes, and their way into another database."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from dbrestore.export.local import LocalStorage
+from dbrestore.progress import Progress
+from dbrestore.restore import make_plan, restore
+from dbrestore.simulate import simulate
+from dbrestore.target.connect import ConnectionSettings
+from dbrestore.testing.compare import differences
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dbrestore.plan import Plan
+    from dbrestore.testing.databases import Database
+
+
+async def export_database(database: Database, folder: Path, *, rows_per_part: int = 100_000) -> Path:
+    """The folder of an export of ``database``."""
+    async with database.connect() as connection:
+        made = await simulate(connection, folder, export_id="friday", rows_per_part=rows_per_part)
+    return made.folder
+
+
+async def restore_export(
+    folder: Path, database: Database, *, jobs: int = 2, user: str | None = None, verbose: bool = False
+) -> tuple[Plan, str]:
+    """What was done, and what was said."""
+    said = io.StringIO()
+    plan = await restore(
+        LocalStorage(folder),
+        ConnectionSettings(SecretStr(database.dsn), user=user),
+        source_database=None,
+        jobs=jobs,
+        progress=Progress(verbose=verbose, stream=said),
+    )
+    return plan, said.getvalue()
+
+
+async def plan_restore(folder: Path, database: Database, *, user: str | None = None) -> Plan:
+    connection = ConnectionSettings(SecretStr(database.dsn), user=user)
+    return await make_plan(LocalStorage(folder), connection, source_database=None)
+
+
+async def find_differences(source: Database, target: Database) -> list[str]:
+    async with source.connect() as ours, target.connect() as theirs:
+        return await differences(ours, theirs)
+
+
+async def fetch(database: Database, sql: str) -> list[tuple[Any, ...]]:
+    async with database.connect() as connection:
+        return [tuple(row) for row in await connection.fetch(sql)]
+
+
+async def wait_for_sessions(database: Database, number: int, *, copying: bool = False) -> list[int]:
+    """Wait until as many sessions of a restore are in ``database``, or in the middle of a COPY; their pids."""
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'dbrestore' AND datname = current_database()"
+    if copying:
+        query += " AND state = 'active' AND query LIKE 'COPY%'"
+    async with database.connect() as connection:
+        while len(found := await connection.fetch(query)) != number:
+            await connection.execute("SELECT pg_sleep(0.01)")
+    return [row["pid"] for row in found]

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dbrestore.errors import PrivilegeError, SchemaError, SeveralProblemsError, TargetError
+from dbrestore.testing.sample import Sample, data_sql, schema_sql
+from dbrestore.wire.registry import CopyFormat
+from tests.integration.round_trip import export_database, fetch, find_differences, plan_restore, restore_export
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dbrestore.plan import Plan
+    from dbrestore.testing.databases import Database, MakeDatabase, MakeTemplate
+
+
+async def round_trip(
+    make_database: MakeDatabase,
+    folder: Path,
+    schema: str,
+    rows: str,
+    *,
+    target_schema: str | None = None,
+    rows_per_part: int = 100_000,
+    jobs: int = 2,
+) -> tuple[Plan, Database]:
+    """Restore what ``schema`` and ``rows`` make; the target, which is equal to it, and what was done."""
+    source, target = make_database(), make_database()
+    source.execute(schema + ";" + rows)
+    target.execute(schema if target_schema is None else target_schema)
+    exported = await export_database(source, folder, rows_per_part=rows_per_part)
+    plan, _ = await restore_export(exported, target, jobs=jobs)
+    assert await find_differences(source, target) == []
+    return plan, target
+
+
+async def test_the_sample_database_comes_back_equal(
+    make_database: MakeDatabase, template: MakeTemplate, tmp_path: Path
+) -> None:
+    source = make_database(template("shop", schema_sql() + data_sql()))
+    target = make_database(template("shop schema", schema_sql()))
+    exported = await export_database(source, tmp_path, rows_per_part=7000)
+    plan, said = await restore_export(exported, target)
+    assert await find_differences(source, target) == []
+    assert {table.table.dotted for table in plan.tables if table.references_itself} == {
+        "staff.employees",
+        "public.categories",
+    }
+    assert "row counts verified" in said
+
+
+@pytest.mark.parametrize("sample", [Sample.EVERY_TYPE, Sample.CONTRIB_TYPES])
+async def test_every_type_comes_back_equal(
+    sample: Sample, make_database: MakeDatabase, template: MakeTemplate, tmp_path: Path
+) -> None:
+    source = make_database(template(f"{sample} rows", schema_sql(sample) + data_sql(sample)))
+    target = make_database(template(f"{sample} schema", schema_sql(sample)))
+    await restore_export(await export_database(source, tmp_path, rows_per_part=3), target)
+    assert await find_differences(source, target) == []
+
+
+async def test_many_tables_are_restored_by_many_jobs(make_database: MakeDatabase, tmp_path: Path) -> None:
+    schema = "".join(
+        f"CREATE TABLE t{number} (id int PRIMARY KEY, parent int REFERENCES t{number - 1 if number % 3 else number});"
+        for number in range(30)
+    )
+    rows = "".join(f"INSERT INTO t{number} SELECT n, 1 FROM generate_series(1, 50) AS n;" for number in range(30))
+    plan, _ = await round_trip(make_database, tmp_path, schema, rows, rows_per_part=10, jobs=8)
+    assert {table.level for table in plan.tables} == {0, 1, 2}
+
+
+async def test_a_row_may_reference_one_of_a_later_part(make_database: MakeDatabase, tmp_path: Path) -> None:
+    schema = "CREATE TABLE tree (id int PRIMARY KEY, parent int REFERENCES tree)"
+    rows = "INSERT INTO tree SELECT n, 101 - n FROM generate_series(1, 100) AS n"
+    plan, _ = await round_trip(make_database, tmp_path, schema, rows, rows_per_part=10)
+    assert len(plan.tables[0].parts) == 10
+
+
+async def test_columns_that_the_server_generates_are_left_to_it(make_database: MakeDatabase, tmp_path: Path) -> None:
+    schema = """
+        CREATE TABLE items (twice int GENERATED ALWAYS AS (id * 2) STORED, id int);
+        CREATE TABLE ids (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, number bigserial, word text);
+    """
+    rows = "INSERT INTO items VALUES (DEFAULT, 21); INSERT INTO ids OVERRIDING SYSTEM VALUE VALUES (1000, 7, 'a')"
+    await round_trip(make_database, tmp_path, schema, rows)
+
+
+async def test_columns_are_matched_by_name_past_dropped_ones(make_database: MakeDatabase, tmp_path: Path) -> None:
+    plan, _ = await round_trip(
+        make_database,
+        tmp_path,
+        "CREATE TABLE items (id int, low int, high int, word text)",
+        "INSERT INTO items VALUES (1, 10, 20, 'a'), (2, NULL, 30, NULL)",
+        target_schema="""
+            CREATE TABLE items (word text, gone int, high int, gone_too text, id int, low int);
+            ALTER TABLE items DROP gone, DROP gone_too
+        """,
+    )
+    assert [column.name for column in plan.tables[0].columns] == ["word", "high", "id", "low"]
+
+
+async def test_names_of_any_kind_come_back(make_database: MakeDatabase, tmp_path: Path) -> None:
+    schema = """
+        CREATE SCHEMA "Sales.EU"; CREATE TABLE "Sales.EU"."v1.Orders" (id int, "Größe" text, "select" int);
+        CREATE TABLE "with ""quotes"" inside" (id int, "a""b" int, "%s" int, "100%" text);
+        CREATE TABLE "données_表" ("番号" int); CREATE TABLE "back\\slash" (id int);
+        CREATE TABLE "two words" (id int); CREATE TABLE "user" ("table" int);
+    """
+    rows = """
+        INSERT INTO "Sales.EU"."v1.Orders" VALUES (1, 'XL', 2);
+        INSERT INTO "with ""quotes"" inside" VALUES (1, 2, 3, 'c');
+        INSERT INTO "données_表" VALUES (7); INSERT INTO "back\\slash" VALUES (8); INSERT INTO "two words" VALUES (9);
+        INSERT INTO "user" VALUES (10);
+    """
+    await round_trip(make_database, tmp_path, schema, rows)
+
+
+async def test_tables_without_rows_or_columns_come_back(make_database: MakeDatabase, tmp_path: Path) -> None:
+    schema = """
+        CREATE TABLE empty (id int); CREATE TABLE no_columns ();
+        CREATE TABLE computed (one int GENERATED ALWAYS AS (1) STORED);
+    """
+    await round_trip(make_database, tmp_path, schema, "INSERT INTO computed DEFAULT VALUES")
+
+
+PARTITIONS = """
+    CREATE TABLE owners (id int PRIMARY KEY);
+    CREATE TABLE days (day date PRIMARY KEY, owner int REFERENCES owners) PARTITION BY RANGE (day);
+    CREATE TABLE days_2019 PARTITION OF days FOR VALUES FROM ('2019-01-01') TO ('2020-01-01');
+    CREATE TABLE days_new PARTITION OF days DEFAULT PARTITION BY RANGE (day);
+    CREATE TABLE days_2020 PARTITION OF days_new FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+    CREATE TABLE days_rest PARTITION OF days_new DEFAULT;
+    CREATE TABLE visits (day date REFERENCES days);
+"""
+DAYS = """
+    INSERT INTO owners VALUES (1), (2);
+    INSERT INTO days SELECT '2019-06-01'::date + n, 1 + n % 2 FROM generate_series(0, 900) AS n;
+    INSERT INTO visits SELECT day FROM days;
+"""
+
+
+async def test_a_partitioned_table_is_restored_through_its_partitions(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    plan, _ = await round_trip(make_database, tmp_path, PARTITIONS, DAYS, rows_per_part=200)
+    assert {table.table.name for table in plan.tables} == {"owners", "days_2019", "days_2020", "days_rest", "visits"}
+
+
+async def test_a_partitioned_table_is_restored_through_its_root(make_database: MakeDatabase, tmp_path: Path) -> None:
+    plain = """
+        CREATE TABLE owners (id int PRIMARY KEY);
+        CREATE TABLE days (day date PRIMARY KEY, owner int REFERENCES owners);
+        CREATE TABLE visits (day date REFERENCES days);
+    """
+    source, target = make_database(), make_database()
+    source.execute(plain + DAYS)
+    target.execute(PARTITIONS)
+    plan, _ = await restore_export(await export_database(source, tmp_path, rows_per_part=200), target)
+    assert [table.table.name for table in plan.tables] == ["owners", "days", "visits"]
+    query = "SELECT * FROM days ORDER BY day"
+    assert await fetch(target, query) == await fetch(source, query)
+    assert await fetch(target, "SELECT count(*) > 200 FROM ONLY days_2020") == [(True,)]
+
+
+async def test_a_partitioned_table_that_references_itself_comes_back(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    schema = """
+        CREATE TABLE tree (id int PRIMARY KEY, parent int REFERENCES tree) PARTITION BY HASH (id);
+        CREATE TABLE tree_0 PARTITION OF tree FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+        CREATE TABLE tree_1 PARTITION OF tree FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+    """
+    rows = "INSERT INTO tree SELECT n, 51 - n FROM generate_series(1, 50) AS n"
+    plan, _ = await round_trip(make_database, tmp_path, schema, rows, rows_per_part=10)
+    assert [table.table.name for table in plan.tables] == ["tree"]
+
+
+@pytest.mark.parametrize(("kind", "copy_format"), [("int", CopyFormat.BINARY), ("point", CopyFormat.TEXT)])
+async def test_a_row_of_60_megabytes_comes_back(
+    kind: str, copy_format: CopyFormat, make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    schema = f"CREATE TABLE wide (id int, other {kind}, word text); ALTER TABLE wide ALTER word SET STORAGE EXTERNAL"
+    rows = "INSERT INTO wide VALUES (1, NULL, 'a'), (2, NULL, repeat('ü' || chr(9), 20000000)), (3, NULL, 'c')"
+    plan, _ = await round_trip(make_database, tmp_path, schema, rows)
+    assert plan.tables[0].copy_format is copy_format
+
+
+async def test_a_role_without_any_attribute_can_restore_into_its_own_tables(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    source, target = make_database(), make_database()
+    schema = "CREATE TABLE shelves (id int PRIMARY KEY); CREATE TABLE books (id int, shelf int REFERENCES shelves);"
+    source.execute(schema + "INSERT INTO shelves VALUES (1); INSERT INTO books VALUES (1, 1)")
+    role = f"owner_{target.name}"
+    target.execute(f"CREATE ROLE {role} LOGIN; GRANT ALL ON SCHEMA public TO {role}; SET ROLE {role}; {schema}")
+    await restore_export(await export_database(source, tmp_path), target, user=role)
+    assert await find_differences(source, target) == []
+
+
+async def test_every_part_is_told_of_where_that_is_wanted(database: Database, tmp_path: Path) -> None:
+    database.execute("CREATE TABLE items AS SELECT generate_series(1, 5) AS id")
+    exported = await export_database(database, tmp_path, rows_per_part=2)
+    database.execute("TRUNCATE items")
+    _, said = await restore_export(exported, database, verbose=True)
+    first, *parts, last = said.splitlines()
+    assert first == f"restoring 1 tables, 5 rows of friday ({database.name}) into {database.name}"
+    assert sorted(line.partition("rows of")[0] for line in parts) == ["public.items: 1 ", *["public.items: 2 "] * 2]
+    assert last.startswith("restored 1 tables, 5 rows in ")
+
+
+async def test_a_problem_stops_a_restore_before_anything_is_loaded(database: Database, tmp_path: Path) -> None:
+    database.execute("CREATE TABLE items AS SELECT 1 AS id; CREATE TABLE other AS SELECT 1 AS id")
+    exported = await export_database(database, tmp_path)
+    database.execute("TRUNCATE items; CREATE TABLE new (id int)")
+    with pytest.raises(SeveralProblemsError) as caught:
+        await restore_export(exported, database)
+    assert [type(problem) for problem in caught.value.problems] == [SchemaError, TargetError]
+    assert await fetch(database, "SELECT count(*) FROM items") == [(0,)]
+
+
+async def test_a_second_restore_is_refused_and_doubles_nothing(database: Database, tmp_path: Path) -> None:
+    database.execute("CREATE TABLE items AS SELECT 1 AS id")
+    with pytest.raises(TargetError, match=r"already with rows in the target: public\.items"):
+        await restore_export(await export_database(database, tmp_path), database)
+    assert await fetch(database, "SELECT count(*) FROM items") == [(1,)]
+
+
+async def test_a_role_that_may_not_write_is_told_so_by_the_plan(database: Database, tmp_path: Path) -> None:
+    role = f"reader_{database.name}"
+    database.execute(f"CREATE TABLE items (id int); CREATE ROLE {role} LOGIN; GRANT SELECT ON items TO {role}")
+    plan = await plan_restore(await export_database(database, tmp_path), database, user=role)
+    [problem] = plan.problems
+    assert isinstance(problem, PrivilegeError)
+    assert problem.message == "the role may not read and write public.items"

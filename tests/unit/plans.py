@@ -1,0 +1,121 @@
+"""Exports and catalogues made by hand, for tests of what is planned from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from dbrestore.errors import PartError
+from dbrestore.export.layout import Export, ExportedTable
+from dbrestore.export.manifest import ExportInfo
+from dbrestore.export.parquet import Footer
+from dbrestore.export.storage import StoredFile
+from dbrestore.plan import Plan, build_plan
+from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, ForeignKey, Table, TableKind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from dbrestore.errors import ExportError
+
+ID = pa.schema([("id", pa.int32())])
+INTEGER = 23
+TEXT = 25
+POINT = 600
+
+
+def column(name: str, type_oid: int = INTEGER, type_name: str = "integer", *, is_generated: bool = False) -> Column:
+    return Column(
+        name=name,
+        type_oid=type_oid,
+        typmod=NO_TYPMOD,
+        type_name=type_name,
+        is_enum=False,
+        is_not_null=False,
+        has_default=False,
+        is_generated=is_generated,
+        is_identity=False,
+    )
+
+
+def table(oid: int, name: str, *columns: Column, schema: str = "public", **changes: Any) -> Table:
+    """A table; one column ``id`` if none is given."""
+    usual: dict[str, Any] = {
+        "kind": TableKind.TABLE,
+        "parent": None,
+        "has_heirs": False,
+        "is_unlogged": False,
+        "is_of_extension": False,
+        "is_writable": True,
+    }
+    return Table(oid=oid, schema=schema, name=name, columns=columns or (column("id"),), **(usual | changes))
+
+
+def partitioned(oid: int, name: str, **changes: Any) -> Table:
+    return table(oid, name, kind=TableKind.PARTITIONED, **changes)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table of an export, with a part for each number of ``rows``, or for what is wrong with that part."""
+
+    name: str
+    rows: tuple[int | PartError, ...] = (10,)
+    schema: pa.Schema = ID
+    schemas: tuple[pa.Schema, ...] = ()
+    """Of each part, where they are not all ``schema``."""
+    part_bytes: int = 100
+
+    @property
+    def exported(self) -> ExportedTable:
+        folder = f"shop/{self.name}"
+        parts = (StoredFile(f"{folder}/1/{number}.parquet", self.part_bytes, "1") for number in range(len(self.rows)))
+        return ExportedTable("shop", self.name, folder, (), tuple(parts))
+
+    @property
+    def footers(self) -> dict[str, Footer | PartError]:
+        schemas = self.schemas or (self.schema,) * len(self.rows)
+        return {
+            part.key: rows if isinstance(rows, PartError) else Footer(rows, 8 * rows, schema)
+            for part, rows, schema in zip(self.exported.parts, self.rows, schemas, strict=True)
+        }
+
+
+def export(sources: Iterable[Source], *, problems: Sequence[ExportError] = (), warnings: Sequence[str] = ()) -> Export:
+    return Export(
+        id="friday",
+        url="/exports/friday",
+        info=ExportInfo(export_task_identifier="friday", status="COMPLETE"),
+        tables={"shop": tuple(source.exported for source in sources)},
+        warnings=tuple(warnings),
+        problems=tuple(problems),
+    )
+
+
+def plan(
+    tables: Sequence[Table],
+    sources: Sequence[Source] | None = None,
+    *,
+    keys: Iterable[tuple[int, int]] = (),
+    filled: Collection[int] = (),
+    problems: Sequence[ExportError] = (),
+    warnings: Sequence[str] = (),
+) -> Plan:
+    """The plan for ``tables``; ``sources`` is by default one for each of them, and ``keys`` are child and parent."""
+    if sources is None:
+        sources = [Source(entry.dotted) for entry in tables]
+    foreign_keys = tuple(ForeignKey(f"key_{child}_{parent}", child, parent) for child, parent in keys)
+    catalog = Catalog("target", 170000, tuple(tables), foreign_keys, frozenset(filled))
+    footers = {key: footer for source in sources for key, footer in source.footers.items()}
+    return build_plan(export(sources, problems=problems, warnings=warnings), "shop", footers, catalog)
+
+
+def messages(made: Plan) -> list[str]:
+    return [problem.message for problem in made.problems]
+
+
+def loaded(made: Plan) -> list[str]:
+    """The names of the tables that have something to load or nothing, in order."""
+    return [entry.table.name for entry in made.tables]

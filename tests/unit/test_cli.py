@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from typer.main import get_command
+
+from dbrestore.cli import app
+from dbrestore.settings import ENVIRONMENT_PREFIX, Settings
+
+COMMANDS = ("list", "plan", "restore", "simulate")
+NO_SETTINGS = {"--json", "--tables", "--export-id", "--help"}
+"""What only one call can want."""
+
+
+def options(command: str) -> dict[str, str]:
+    """The help of each option by its first name."""
+    group = get_command(app)
+    found = group.commands[command].params  # type: ignore[attr-defined]
+    return {option.opts[0]: option.help for option in found if option.param_type_name == "option"}
+
+
+def test_the_commands_are_those_that_are_promised() -> None:
+    assert sorted(get_command(app).commands) == list(COMMANDS)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_names_its_environment_variable(command: str) -> None:
+    for flag, text in options(command).items():
+        if flag not in NO_SETTINGS:
+            field = flag.removeprefix("--").replace("-", "_")
+            assert field in Settings.model_fields
+            assert f"[env: {ENVIRONMENT_PREFIX}{field.upper()}]" in text
+
+
+def test_every_setting_is_an_option_of_some_command() -> None:
+    flags = {flag for command in COMMANDS for flag in options(command)}
+    assert {f"--{field.replace('_', '-')}" for field in Settings.model_fields} <= flags
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_an_example(command: str) -> None:
+    help_text = get_command(app).commands[command].help  # type: ignore[attr-defined]
+    assert re.search(rf"^Example: dbrestore {command} \S", help_text, re.MULTILINE)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbrestore.graph import find_cycles, find_levels
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import DrawFn
+
+Graph = dict[int, set[int]]
+
+
+@st.composite
+def graphs(draw: DrawFn) -> Graph:
+    nodes = list(range(draw(st.integers(0, 8))))
+    return {node: draw(st.sets(st.sampled_from(nodes), max_size=4)) for node in nodes}
+
+
+@st.composite
+def acyclic_graphs(draw: DrawFn) -> Graph:
+    names = draw(st.permutations(range(draw(st.integers(0, 12)))))
+    return {
+        node: draw(st.sets(st.sampled_from(names[:place]), max_size=4)) if place else set()
+        for place, node in enumerate(names)
+    }
+
+
+def is_cycle(cycle: list[int], after: Graph) -> bool:
+    return all(earlier in after[later] for earlier, later in zip([cycle[-1], *cycle], cycle, strict=False))
+
+
+def test_an_empty_graph_has_no_levels() -> None:
+    assert find_levels({}) == {}
+
+
+def test_a_node_that_waits_for_nothing_is_at_level_0() -> None:
+    assert find_levels({"countries": set(), "settings": set()}) == {"countries": 0, "settings": 0}
+
+
+def test_a_level_is_one_more_than_the_highest_before_it() -> None:
+    after = {"lines": {"orders", "products"}, "orders": {"customers"}, "customers": set(), "products": set()}
+    assert find_levels(after) == {"customers": 0, "products": 0, "orders": 1, "lines": 2}
+
+
+def test_a_cycle_has_no_levels() -> None:
+    with pytest.raises(CycleError):
+        find_levels({"a": {"b"}, "b": {"a"}})
+
+
+@given(acyclic_graphs())
+def test_levels_respect_every_edge_and_leave_no_gap(after: Graph) -> None:
+    levels = find_levels(after)
+    assert levels.keys() == after.keys()
+    for node, earlier in after.items():
+        assert levels[node] == 1 + max((levels[other] for other in earlier), default=-1)
+
+
+@given(acyclic_graphs())
+def test_an_acyclic_graph_has_no_cycles(after: Graph) -> None:
+    assert find_cycles(after) == []
+
+
+def test_a_node_before_itself_is_a_cycle_of_one() -> None:
+    assert find_cycles({"a": {"a"}}) == [["a"]]
+
+
+def test_in_a_cycle_each_node_comes_before_the_next() -> None:
+    [cycle] = find_cycles({1: {3}, 2: {1}, 3: {2}})
+    start = cycle.index(1)
+    assert cycle[start:] + cycle[:start] == [1, 2, 3]
+
+
+def test_cycles_that_share_a_node_are_both_found() -> None:
+    cycles = find_cycles({1: {2, 3}, 2: {1}, 3: {1}})
+    assert sorted(map(sorted, cycles)) == [[1, 2], [1, 3]]
+
+
+def test_a_node_that_only_waits_for_a_cycle_is_in_none() -> None:
+    [cycle] = find_cycles({1: {2}, 2: {1}, 3: {1}})
+    assert sorted(cycle) == [1, 2]
+
+
+@given(graphs())
+def test_what_is_found_are_cycles_and_cutting_each_leaves_none(after: Graph) -> None:
+    cycles = find_cycles(after)
+    remaining = {node: set(earlier) for node, earlier in after.items()}
+    for cycle in cycles:
+        assert is_cycle(cycle, after)
+        remaining[cycle[0]].discard(cycle[-1])
+    TopologicalSorter(remaining).prepare()
+
+
+@given(graphs())
+def test_looking_for_cycles_does_not_change_the_graph(after: Graph) -> None:
+    before = {node: set(earlier) for node, earlier in after.items()}
+    find_cycles(after)
+    assert after == before

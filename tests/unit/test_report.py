@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from dbrestore.errors import ConnectError, PartError, SeveralProblemsError
+from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines, readable_bytes
+from tests.unit.plans import ID, POINT, Source, column, export, plan, table
+
+PLACES = table(1, "places", column("id"), column("spot", POINT, "point"))
+VISITS = table(2, "visits")
+SOURCES = [
+    Source("public.places", (1500,), ID.append(pa.field("spot", pa.string())), part_bytes=2048),
+    Source("public.visits", (1, 2)),
+]
+
+
+def test_a_plan_for_people_has_a_line_for_each_table() -> None:
+    made = plan([PLACES, VISITS], SOURCES, keys=[(2, 1)], warnings=["AWS left out the database logs"])
+    assert list(plan_lines(made)) == [
+        "friday: shop into target",
+        "",
+        "LEVEL  TABLE          PARTS   ROWS     SIZE  FORMAT",
+        "    0  public.places      1  1,500  2.0 KiB  text",
+        "    1  public.visits      2      3    200 B  binary",
+        "",
+        "as text, because of",
+        "  public.places.spot: no binary encoder from string to point",
+        "warning: AWS left out the database logs",
+    ]
+
+
+def test_a_plan_of_nothing_has_its_heading() -> None:
+    assert list(plan_lines(plan([])))[2:] == ["LEVEL  TABLE  PARTS  ROWS  SIZE  FORMAT"]
+
+
+def test_a_plan_for_programs_is_json_with_all_that_people_see() -> None:
+    made = plan([PLACES, table(3, "new")], SOURCES[:1])
+    read = json.loads(json.dumps(plan_object(made)))
+    assert read.keys() == {"export_id", "source_database", "target_database", "tables", "warnings", "problems"}
+    assert read["tables"] == [
+        {
+            "schema": "public",
+            "name": "places",
+            "level": 0,
+            "folder": "shop/public.places",
+            "parts": 1,
+            "rows": 1500,
+            "bytes": 2048,
+            "format": "text",
+            "text_reasons": ["spot: no binary encoder from string to point"],
+        }
+    ]
+    [problem] = read["problems"]
+    assert problem["message"] == "in the target but not in the export: public.new"
+    assert problem["exit_code"] == 4
+    assert problem["hint"]
+
+
+def test_an_export_is_shown_by_database_or_by_table() -> None:
+    shown = export(SOURCES)
+    assert list(export_lines(shown, with_tables=False)) == [
+        "friday: COMPLETE, /exports/friday",
+        "",
+        "DATABASE  TABLES  PARTS     SIZE",
+        "shop           2      3  2.2 KiB",
+    ]
+    assert list(export_lines(shown, with_tables=True))[2:] == [
+        "DATABASE  TABLE          PARTS     SIZE",
+        "shop      public.places      1  2.0 KiB",
+        "shop      public.visits      2    200 B",
+    ]
+
+
+def test_an_error_is_shown_with_its_hint() -> None:
+    error = SeveralProblemsError([ConnectError("refused", hint="Start it."), PartError("a.parquet is empty")])
+    assert list(problem_lines(error)) == ["error: refused", "hint: Start it.", "error: a.parquet is empty"]
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (5 * 1024**2, "5.0 MiB"), (3 * 1024**5, "3072.0 TiB")],
+)
+def test_bytes_are_shown_in_the_largest_unit_that_fits(size: int, shown: str) -> None:
+    assert readable_bytes(size) == shown

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from graphlib import CycleError
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbrestore.errors import DataError, PartError, SeveralProblemsError
+from dbrestore.scheduler import Task, run_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Hashable
+
+    from hypothesis.strategies import DrawFn
+
+
+@dataclass
+class Connections:
+    """A pool of nothing, which counts."""
+
+    limit: int
+    used: int = 0
+    most: int = 0
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[int]:
+        self.used += 1
+        self.most = max(self.most, self.used)
+        assert self.used <= self.limit
+        try:
+            yield self.used
+        finally:
+            self.used -= 1
+
+
+@dataclass
+class Record:
+    """What ran, in order."""
+
+    started: list[Hashable] = field(default_factory=list)
+    ended: list[Hashable] = field(default_factory=list)
+    cancelled: list[Hashable] = field(default_factory=list)
+
+    def task(self, key: Hashable, after: set[Any] | None = None, cost: int = 0, steps: int = 1) -> Task:
+        return Task(key, partial(self._run, key, steps), frozenset(after or ()), cost)
+
+    def failing(self, key: Hashable, error: Exception, steps: int = 1) -> Task:
+        return Task(key, partial(self._fail, key, error, steps))
+
+    async def _run(self, key: Hashable, steps: int, connection: Any) -> None:
+        self.started.append(key)
+        try:
+            for _ in range(steps):
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.cancelled.append(key)
+            raise
+        self.ended.append(key)
+
+    async def _fail(self, key: Hashable, error: Exception, steps: int, connection: Any) -> None:
+        await self._run(key, steps, connection)
+        raise error
+
+
+async def run(tasks: list[Task], jobs: int = 2) -> Connections:
+    pool: Any = Connections(jobs)
+    await run_tasks(tasks, pool, jobs)
+    assert pool.used == 0
+    return pool  # type: ignore[no-any-return]
+
+
+@st.composite
+def task_graphs(draw: DrawFn) -> dict[int, tuple[set[int], int, int, bool]]:
+    """For each task: those before it, its cost, how long it takes, and whether it is a milestone."""
+    graph = {}
+    for node in range(draw(st.integers(0, 10))):
+        before = draw(st.sets(st.integers(0, node - 1), max_size=3)) if node else set()
+        graph[node] = (before, draw(st.integers(0, 5)), draw(st.integers(0, 4)), draw(st.booleans()))
+    return graph
+
+
+async def test_no_tasks_are_done_at_once() -> None:
+    assert (await run([])).most == 0
+
+
+async def test_milestones_alone_need_no_connection() -> None:
+    assert (await run([Task("a", None), Task("b", None, frozenset({"a"}))])).most == 0
+
+
+async def test_the_costliest_of_those_that_are_ready_starts_first() -> None:
+    record = Record()
+    tasks = [record.task("small", cost=1), record.task("large", cost=9), record.task("middle", cost=5)]
+    await run([*tasks, record.task("last", {"large"}, cost=7)], jobs=1)
+    assert record.started == ["large", "last", "middle", "small"]
+
+
+async def test_a_task_waits_for_a_milestone_and_what_that_waits_for() -> None:
+    record = Record()
+    tasks = [
+        record.task("part 1"),
+        record.task("part 2", steps=5),
+        Task("table", None, frozenset({"part 1", "part 2"})),
+    ]
+    await run([record.task("child", {"table"}, cost=99), *tasks], jobs=3)
+    assert record.ended[-1] == "child"
+
+
+async def test_a_task_does_not_wait_for_a_level_to_end() -> None:
+    record = Record()
+    await run([record.task("slow", steps=50), record.task("quick"), record.task("child", {"quick"})])
+    assert record.ended == ["quick", "child", "slow"]
+
+
+async def test_tasks_that_wait_for_each_other_are_refused() -> None:
+    record = Record()
+    with pytest.raises(CycleError):
+        await run([record.task("a", {"b"}), record.task("b", {"a"})])
+
+
+@given(task_graphs(), st.integers(1, 4))
+def test_nothing_starts_early_and_no_more_run_than_there_are_jobs(
+    graph: dict[int, tuple[set[int], int, int, bool]], jobs: int
+) -> None:
+    record = Record()
+
+    async def observe(key: int, before: set[int], steps: int, connection: object) -> None:
+        assert {other for other in before if not graph[other][3]} <= set(record.ended)
+        await record._run(key, steps, connection)
+
+    tasks = [
+        Task(key, None if is_milestone else partial(observe, key, before, steps), frozenset(before), cost)
+        for key, (before, cost, steps, is_milestone) in graph.items()
+    ]
+    pool = asyncio.run(run(tasks, jobs))
+    assert set(record.ended) == {key for key, (*_, is_milestone) in graph.items() if not is_milestone}
+    assert len(record.ended) == len(set(record.ended))
+    assert pool.most <= jobs
+
+
+async def test_a_failure_cancels_what_runs_and_starts_nothing_more() -> None:
+    record = Record()
+    error = DataError("no such colour")
+    tasks = [record.failing("bad", error), record.task("long", steps=1000), record.task("waiting", {"long"})]
+    with pytest.raises(DataError) as caught:
+        await run(tasks)
+    assert caught.value is error
+    assert record.cancelled == ["long"]
+    assert "waiting" not in record.started
+
+
+async def test_failures_at_the_same_time_are_all_told() -> None:
+    barrier = asyncio.Barrier(2)
+
+    async def fail(error: Exception, connection: object) -> None:
+        await barrier.wait()
+        raise error
+
+    errors = [DataError("no such colour"), PartError("a.parquet is damaged")]
+    with pytest.raises(SeveralProblemsError) as caught:
+        await run([Task(str(error), partial(fail, error)) for error in errors])
+    assert set(caught.value.problems) == set(errors)
+    assert caught.value.exit_code == 3
+
+
+async def test_an_error_that_nobody_expected_is_not_swallowed() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        await run([Record().failing("bug", ZeroDivisionError())])
+    assert caught.group_contains(ZeroDivisionError)
+
+
+async def test_cancelling_cancels_all_that_runs() -> None:
+    record = Record()
+    work = asyncio.create_task(run([record.task("a", steps=1000), record.task("b", steps=1000)]))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert sorted(map(str, record.cancelled)) == ["a", "b"]
