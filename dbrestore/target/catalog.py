@@ -110,6 +110,8 @@ async def read_catalog(connection: asyncpg.Connection) -> Catalog:
     queries = load_queries("catalog.sql")
     with translate_errors("reading the catalogue of the target"):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            # Nobody else's function may stand in for one of the system's (CVE-2018-1058).
+            await connection.execute("SET LOCAL search_path = pg_catalog")
             database = await connection.fetchrow(queries["database"])
             columns = await _read_columns(connection, queries)
             tables = tuple(

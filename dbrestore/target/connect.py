@@ -36,7 +36,6 @@ SESSION_SETTINGS = {
     "datestyle": "ISO",
     "intervalstyle": "postgres",
     "timezone": "UTC",
-    "search_path": "pg_catalog",
     "row_security": "off",  # a policy that would filter is an error, never fewer rows
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
