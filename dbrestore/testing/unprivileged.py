@@ -1,4 +1,4 @@
-"""Who a throw-away server runs as: PostgreSQL refuses to run as root."""
+"""Who a throw-away server runs as: PostgreSQL refuses to run as root, and initdb as a user without a name."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from dbrestore.testing.errors import EmbeddedServerError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-_IN_USER_NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +63,26 @@ def server_environment() -> dict[str, str]:
 
 @cache
 def unprivileged_account() -> Account:
-    """Ourselves; for root an ordinary user inside a user namespace, or ``nobody`` where there are none."""
-    if os.geteuid() != 0:
+    """Ourselves; for root and for a user without a name ``nobody`` inside a user namespace or, for root, outside."""
+    if os.geteuid() != 0 and _has_name(os.geteuid()):
         return Account()
-    if _namespaces_work():
-        return Account(prefix=_IN_USER_NAMESPACE)
     nobody = pwd.getpwnam("nobody")
-    return Account(uid=nobody.pw_uid, gid=nobody.pw_gid)
+    namespace = ("unshare", "--user", f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}", "--")
+    if _works(namespace):
+        return Account(prefix=namespace)
+    return Account(uid=nobody.pw_uid, gid=nobody.pw_gid) if os.geteuid() == 0 else Account()
 
 
-def _namespaces_work() -> bool:
+def _has_name(uid: int) -> bool:
     try:
-        return subprocess.run([*_IN_USER_NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
+def _works(namespace: Sequence[str]) -> bool:
+    try:
+        return subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
         return False

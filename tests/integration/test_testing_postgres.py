@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +16,6 @@ import pytest
 from dbrestore.testing import postgres
 from dbrestore.testing.errors import EmbeddedServerError
 from dbrestore.testing.postgres import PostgresServer
-from dbrestore.testing.unprivileged import unprivileged_account
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,13 +150,27 @@ def test_an_owner_that_just_ends_takes_the_server_with_it() -> None:
     assert not folder.exists()
 
 
+def in_namespace(uid: int) -> tuple[str, ...]:
+    """Words before a command that let it run as ``uid``; skips where the kernel has no user namespaces."""
+    prefix = ("unshare", "--user", f"--map-user={uid}", f"--map-group={uid}", "--")
+    if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], capture_output=True).returncode:
+        pytest.skip("no user namespaces here")
+    return prefix
+
+
 @ROOT_ONLY
 def test_an_ordinary_user_can_start_one() -> None:
-    as_user = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
-    if unprivileged_account().prefix != as_user:
-        pytest.skip("no user namespaces here")
-    answer = run_python(ASK_WHO_WE_ARE, prefix=as_user)
-    assert answer.stdout.split() == ["1000", "1"], answer.stderr
+    nobody = pwd.getpwnam("nobody").pw_uid
+    answer = run_python(ASK_WHO_WE_ARE, prefix=in_namespace(nobody))
+    assert answer.stdout.split() == [str(nobody), "1"], answer.stderr
+
+
+@ROOT_ONLY
+def test_a_user_without_a_name_can_start_one() -> None:
+    nameless = max(entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid < 2**16) - 7
+    assert nameless not in {entry.pw_uid for entry in pwd.getpwall()}
+    answer = run_python(ASK_WHO_WE_ARE, prefix=in_namespace(nameless))
+    assert answer.stdout.split() == [str(nameless), "1"], answer.stderr
 
 
 @ROOT_ONLY
