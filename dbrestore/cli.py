@@ -191,9 +191,16 @@ def _settings(**given: object) -> Settings:
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.get_loop().set_exception_handler(_report_unless_cut)
             return runner.run(work)
     except KeyboardInterrupt:
         raise InterruptedRunError("interrupted: what was being loaded is rolled back") from None
+
+
+def _report_unless_cut(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Nobody waits any more for an answer on a connection that was cut; its loss is not worth a traceback."""
+    if not isinstance(context.get("exception"), ConnectionError):
+        loop.default_exception_handler(context)
 
 
 def _loop_factory() -> Any:

@@ -7,16 +7,17 @@ The first failure cancels all that runs.
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
 from dbrestore.errors import DbrestoreError, raise_problems
-from dbrestore.target.connect import translate_errors
+from dbrestore.target.connect import cut, translate_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 
     import asyncpg
 
@@ -55,12 +56,27 @@ async def run_tasks(tasks: Sequence[Task], pool: asyncpg.Pool, jobs: int) -> Non
 
 
 async def _work(board: _Board, pool: asyncpg.Pool) -> None:
-    while (task := await board.take()) is not None:
-        assert task.run is not None, "milestones are never ready to be taken"
-        with translate_errors("holding a connection to the target"):
-            async with pool.acquire() as connection:
-                await task.run(connection)
-        board.finish(task)
+    """Run tasks on one connection, from the first one to the end."""
+    async with AsyncExitStack() as stack:
+        connection: asyncpg.Connection | None = None
+        while (task := await board.take()) is not None:
+            assert task.run is not None, "milestones are never ready to be taken"
+            if connection is None:
+                connection = await stack.enter_async_context(_holding(pool))
+            await task.run(connection)
+            board.finish(task)
+
+
+@asynccontextmanager
+async def _holding(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the pool, which is cut if the block fails: whatever it was doing ends with it."""
+    with translate_errors("holding a connection to the target"):
+        async with pool.acquire() as connection:
+            try:
+                yield connection
+            except BaseException:
+                cut(connection)
+                raise
 
 
 class _Board:

@@ -7,6 +7,7 @@ to heed (asyncpg 0.31 and 0.32).
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,6 +61,7 @@ _CLASSES: tuple[tuple[type[Exception], type[DbrestoreError]], ...] = (
 FOREIGN_ERRORS = tuple(foreign for foreign, _ in _CLASSES)
 """What asyncpg raises."""
 
+ROLLBACK_SECONDS = 2.0
 MESSAGE_SHOWN = 500
 """Characters of a message or detail of the server: some of them hold a whole value."""
 
@@ -109,6 +111,7 @@ async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[as
             max_size=size,
             max_inactive_connection_lifetime=0,
             command_timeout=None,
+            reset=_keep,
             server_settings=SESSION_SETTINGS,
         )
     try:
@@ -120,19 +123,40 @@ async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[as
         await pool.close()
 
 
+async def _keep(_: asyncpg.Connection) -> None:
+    """Nothing is to be reset when a connection goes back to the pool: all that we set, we set for a transaction."""
+
+
 @asynccontextmanager
 async def transaction(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """Commit at the end of the block, or roll back and raise what ended it, even if the connection is lost by then."""
     begun = connection.transaction()
-    await begun.start()
     try:
+        await begun.start()
         yield
-    except BaseException:
-        with suppress(*FOREIGN_ERRORS):
-            await begun.rollback()
-        raise
-    else:
         await begun.commit()
+    except BaseException:
+        await _roll_back(connection, begun)
+        raise
+
+
+async def _roll_back(connection: asyncpg.Connection, begun: asyncpg.transaction.Transaction) -> None:
+    """Roll back, or cut the connection, at which the server does.
+
+    asyncpg 0.32 waits forever for the end of a COPY whose source fails, or is cancelled, after the server has already
+    refused a row of it.
+    """
+    try:
+        async with asyncio.timeout(ROLLBACK_SECONDS):
+            await begun.rollback()
+    except FOREIGN_ERRORS:
+        cut(connection)
+
+
+def cut(connection: asyncpg.Connection) -> None:
+    """Close a connection without a word to the server; nothing happens if it is lost already."""
+    with suppress(asyncpg.InterfaceError):  # a lost connection is the pool's again
+        connection.terminate()
 
 
 async def make_durable(connection: asyncpg.Connection) -> None:

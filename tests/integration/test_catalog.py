@@ -75,7 +75,9 @@ async def test_a_domain_is_the_type_and_the_typmod_that_it_is_over(database: Dat
         "price": (numeric, (10 << 16 | 2) + 4),
         "fee": (numeric, (10 << 16 | 2) + 4),
     }
-    assert [column.type_name for column in found.values()] == ["numeric(6,1)", "price", "fee", "words", "price[]"]
+    assert [column.type_name for column in found.values()] == [
+        "numeric(6,1)", "public.price", "public.fee", "public.words", "public.price[]",
+    ]  # fmt: skip
     assert found["words"].type_oid == 1009
     assert found["prices"].type_oid != numeric
 

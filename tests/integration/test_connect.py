@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
 
 from dbrestore.errors import ConnectError, DbrestoreError, UsageError
-from dbrestore.target.connect import SESSION_SETTINGS, ConnectionSettings, open_pool
+from dbrestore.target.connect import SESSION_SETTINGS, ConnectionSettings, open_pool, transaction
 from tests.integration.round_trip import wait_for_sessions
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from dbrestore.testing.databases import Database
@@ -232,12 +234,12 @@ async def test_an_environment_that_makes_no_sense_is_wrong_usage(
 
 
 async def test_a_session_does_not_depend_on_the_settings_of_role_and_database(database: Database) -> None:
-    for setting in ("datestyle = 'German'", "timezone = 'Asia/Tokyo'", "search_path = 'public'"):
+    for setting in ("datestyle = 'German'", "timezone = 'Asia/Tokyo'", "statement_timeout = '1s'"):
         database.execute(f"ALTER DATABASE {database.name} SET {setting}")
     async with open_pool(of(database.dsn), 1) as pool:
         shown = {name: await pool.fetchval(f"SHOW {name}") for name in SESSION_SETTINGS}
     assert shown["datestyle"].startswith("ISO")
-    assert (shown["timezone"], shown["search_path"], shown["synchronous_commit"]) == ("UTC", "pg_catalog", "off")
+    assert (shown["timezone"], shown["statement_timeout"], shown["synchronous_commit"]) == ("UTC", "0", "off")
 
 
 async def fail_while_connected(settings: ConnectionSettings) -> None:
@@ -249,4 +251,19 @@ async def fail_while_connected(settings: ConnectionSettings) -> None:
 async def test_nothing_stays_connected_after_a_failure(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         await fail_while_connected(of(database.dsn))
+    await wait_for_sessions(database, 0)
+
+
+async def test_a_copy_whose_source_fails_after_the_server_refused_a_row_ends(database: Database) -> None:
+    database.execute("CREATE TABLE t (n int)")
+
+    async def source() -> AsyncIterator[bytes]:
+        yield b"no number\n"
+        await asyncio.sleep(0.2)
+        raise RuntimeError("the source failed as well")
+
+    async with open_pool(of(database.dsn), 1) as pool, pool.acquire() as connection:
+        with pytest.raises(RuntimeError, match="as well"):
+            async with asyncio.timeout(10), transaction(connection):
+                await connection.copy_to_table("t", source=source(), format="text")
     await wait_for_sessions(database, 0)

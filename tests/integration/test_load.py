@@ -74,10 +74,10 @@ async def rows_by_part(database: Database) -> list[int]:
         ("12x", "numeric", ": '12x' is not a number"),
         ("12345", "numeric(4, 1)", ", value '12345': numeric field overflow (A field with precision 4, scale 1"),
         ("{", "jsonb", ", value '{': invalid input syntax for type json"),
-        ("blue", "public.colour", ", value 'blue': invalid input value for enum public.colour"),
+        ("blue", "public.colour", ", value 'blue': invalid input value for enum colour"),
         ("longer than ten", "varchar(10)", ", value 'longer than ten': value too long for type character varying(10)"),
         ("(1,", "point", ", value '(1,': invalid input syntax for type point"),
-        ("7", "public.small", ", value '7': value for domain public.small violates check constraint"),
+        ("7", "public.small", ", value '7': value for domain small violates check constraint"),
     ],
 )
 async def test_a_value_that_its_column_cannot_hold_is_shown_with_its_place(

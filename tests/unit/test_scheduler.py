@@ -21,20 +21,33 @@ if TYPE_CHECKING:
 
 
 @dataclass
+class Connection:
+    """A connection to nothing."""
+
+    is_cut: bool = False
+
+    def terminate(self) -> None:
+        self.is_cut = True
+
+
+@dataclass
 class Connections:
     """A pool of nothing, which counts."""
 
     limit: int
     used: int = 0
     most: int = 0
+    all: list[Connection] = field(default_factory=list)
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[int]:
+    async def acquire(self) -> AsyncIterator[Connection]:
         self.used += 1
         self.most = max(self.most, self.used)
         assert self.used <= self.limit
+        connection = Connection()
+        self.all.append(connection)
         try:
-            yield self.used
+            yield connection
         finally:
             self.used -= 1
 
