@@ -86,6 +86,8 @@ def _connection_errors(settings: ConnectionSettings, dsn: str) -> Iterator[None]
                 yield
             except ValueError as error:
                 raise UsageError(f"the connection settings make no sense: {error}") from error
+            except KeyError as error:  # getpass.getuser() of a user id without a name, as containers have them
+                raise UsageError("no role to connect as is given", hint="Name one with --db-user or PGUSER.") from error
     except ConnectError as error:
         error.hint = error.hint or "Where the target is, --dsn or --db-host and the like say, or PGHOST and the like."
         raise

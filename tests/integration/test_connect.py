@@ -227,10 +227,20 @@ async def test_a_dsn_that_cannot_be_read_is_an_error_without_a_word_of_it(dsn: s
 async def test_an_environment_that_makes_no_sense_is_wrong_usage(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment(monkeypatch, **{"PGHOST": "127.0.0.1", name: value})
+    environment(monkeypatch, **{"PGHOST": "127.0.0.1", "PGUSER": "somebody", name: value})
     error = await failure(ConnectionSettings())
     assert isinstance(error, UsageError)
     assert error.message.startswith("the connection settings make no sense: ")
+
+
+async def test_a_user_without_a_name_has_to_name_a_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    def getuser() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr("getpass.getuser", getuser)
+    error = await failure(ConnectionSettings(host="127.0.0.1"))
+    assert isinstance(error, UsageError)
+    assert "PGUSER" in (error.hint or "")
 
 
 async def test_a_session_does_not_depend_on_the_settings_of_role_and_database(database: Database) -> None:
