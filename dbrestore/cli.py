@@ -20,11 +20,14 @@ from dbrestore.report import export_lines, plan_lines, plan_object, problem_line
 from dbrestore.restore import make_plan
 from dbrestore.restore import restore as run_restore
 from dbrestore.settings import ENVIRONMENT_PREFIX, Settings
+from dbrestore.simulate import Simulation
 from dbrestore.simulate import simulate as run_simulation
 from dbrestore.target.connect import open_pool, translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
+
+    from dbrestore.export.storage import Storage
 
 Result = TypeVar("Result")
 
@@ -96,7 +99,7 @@ def restore(
     )
     _run(
         run_restore(
-            LocalStorage(Path(source)),
+            _open_storage(source),
             settings.connection,
             source_database=settings.source_db,
             jobs=settings.jobs,
@@ -125,7 +128,7 @@ def plan(
     settings = _settings(
         dsn=dsn, db_host=db_host, db_port=db_port, db_user=db_user, db_name=db_name, source_db=source_db
     )
-    made = _run(make_plan(LocalStorage(Path(source)), settings.connection, source_database=settings.source_db))
+    made = _run(make_plan(_open_storage(source), settings.connection, source_database=settings.source_db))
     _print([json.dumps(plan_object(made), indent=2)] if as_json else plan_lines(made))
     if made.problems:
         raise SeveralProblemsError(made.problems)
@@ -140,7 +143,7 @@ def list_export(
 
     Example: dbrestore list ./my-export --tables
     """
-    export = _run(read_export(LocalStorage(Path(source))))
+    export = _run(read_export(_open_storage(source)))
     _print(export_lines(export, with_tables=tables))
     _complain([*(f"warning: {warning}" for warning in export.warnings)])
     for problem in export.problems:
@@ -168,14 +171,26 @@ def simulate(
     settings = _settings(
         dsn=dsn, db_host=db_host, db_port=db_port, db_user=db_user, db_name=db_name, rows_per_part=rows_per_part
     )
-    _run(_simulate(settings, destination, export_id))
+    made = _run(_simulate(settings, destination, export_id))
+    rows = sum(table.rows for table in made.tables)
+    _complain(f"warning: {skipped.table} is left out: {skipped.reason}" for skipped in made.skipped)
+    _complain([f"wrote {len(made.tables)} tables, {rows:,} rows of {made.database} to {made.folder}"])
 
 
-async def _simulate(settings: Settings, destination: Path, export_id: str) -> None:
+async def _simulate(settings: Settings, destination: Path, export_id: str) -> Simulation:
     async with open_pool(settings.connection, 1) as pool:
         with translate_errors("reading the database"):
             async with pool.acquire() as connection:
-                await run_simulation(connection, destination, export_id=export_id, rows_per_part=settings.rows_per_part)
+                return await run_simulation(
+                    connection, destination, export_id=export_id, rows_per_part=settings.rows_per_part
+                )
+
+
+def _open_storage(source: str) -> Storage:
+    if "://" in source:
+        hint = "Copy the export to a folder first: aws s3 sync s3://bucket/prefix/export-id ./export-id"
+        raise UsageError(f"{source} is not a folder of this machine", hint=hint)
+    return LocalStorage(Path(source))
 
 
 def _settings(**given: object) -> Settings:

@@ -154,6 +154,17 @@ def test_an_export_that_is_not_there_ends_with_3(database: Database, tmp_path: P
     assert told.startswith(f"error: {tmp_path / 'none'} does not exist")
 
 
+def test_an_export_in_a_bucket_is_wrong_usage_that_says_what_to_do() -> None:
+    assert "aws s3 sync" in failed("list", "s3://bucket/prefix/friday", exit_code=2)
+
+
+def test_a_simulation_says_what_it_wrote_and_what_it_left_out(database: Database, tmp_path: Path) -> None:
+    database.execute(TABLES + ROWS + "CREATE UNLOGGED TABLE scratch (id int)")
+    said = run("simulate", tmp_path, "--export-id", "friday", "--dsn", database.dsn).stderr
+    assert "warning: public.scratch is left out: " in said
+    assert f"wrote 2 tables, 520 rows of {database.name} to {tmp_path / 'friday'}" in said
+
+
 def test_a_target_that_is_not_there_ends_with_4_and_shows_no_password(export: Path) -> None:
     told = failed("restore", export, "--dsn", f"postgresql://me:{SECRET}@127.0.0.1:1/shop", exit_code=4)
     assert told.startswith("error: connecting to the target at 127.0.0.1:1: ")
