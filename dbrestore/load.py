@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dbrestore.errors import DbrestoreError, InvalidValueError, VerificationError
 from dbrestore.export.rows import read_batches, read_value
 from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translated
-from dbrestore.wire.fields import UnencodableError
+from dbrestore.wire.fields import UnencodableError, shown_value
 from dbrestore.wire.registry import stream_encoder
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ class Loader:
 
     async def _shown_value(self, part: PlannedPart, column: str, row: int) -> str:
         async with self.storage.fetch(part.file) as path:
-            return shorten(await asyncio.to_thread(read_value, path, part.file.key, column, row))
+            value = await asyncio.to_thread(read_value, path, part.file.key, column, row)
+            return shorten(shown_value(value))
 
 
 def _encode_part(path: Path, part: PlannedPart, table: PlannedTable, encoder: StreamEncoder) -> Iterator[Any]:

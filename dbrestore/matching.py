@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dbrestore.export.layout import ExportedTable
-    from dbrestore.target.catalog import Column, Table
+    from dbrestore.target.catalog import Table, Type
 
 NAMES_SHOWN = 20
 _COMPLETE_SCHEMA = "The target needs the complete schema of the source, as of the snapshot."
@@ -79,7 +79,7 @@ def match_columns(table: Table, schema: pa.Schema) -> ColumnMatch:
     if missing := [column.name for column in table.columns if column.name not in sources and not column.is_generated]:
         problems.append(_column_problem("in the target but not in the export", table, missing))
     columns = tuple(
-        WireColumn(column.name, sources[column.name], _wire_type(column))
+        WireColumn(column.name, sources[column.name], _wire_type(column.type_name, column.type))
         for column in table.columns
         if column.name in sources and not column.is_generated
     )
@@ -97,5 +97,6 @@ def _column_problem(what: str, table: Table, names: Sequence[str]) -> SchemaErro
     return SchemaError(f"columns of {table.dotted} {what}: {list_names(names)}", hint=_COMPLETE_SCHEMA)
 
 
-def _wire_type(column: Column) -> PgType:
-    return PgType(column.type_oid, column.type_name, is_enum=column.is_enum)
+def _wire_type(name: str, kind: Type) -> PgType:
+    element = _wire_type(f"element of {name}", kind.element) if kind.element else None
+    return PgType(name, kind.receive, kind.oid, kind.typmod, element)

@@ -25,7 +25,7 @@ def read_batches(path: Path, key: str, columns: Sequence[str]) -> Iterator[pa.Re
     A batch has at most BATCH_ROWS rows and, going by the average row of its row group, about BATCH_BYTES bytes.
     ``key`` is how errors call the part. Raises PartError.
     """
-    with _part_errors(key), pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+    with _part_errors(key), _open(path) as file:
         for group in range(file.num_row_groups):
             metadata = file.metadata.row_group(group)
             batch_rows = _batch_rows(metadata.num_rows, metadata.total_byte_size)
@@ -33,13 +33,18 @@ def read_batches(path: Path, key: str, columns: Sequence[str]) -> Iterator[pa.Re
                 yield batch.select(list(columns))
 
 
-def read_value(path: Path, key: str, column: str, row: int) -> object:
-    """One value of a part; ``row`` counts from 0. Raises PartError, IndexError."""
+def read_value(path: Path, key: str, column: str, row: int) -> pa.Array:
+    """One value of a part, as an array of one; ``row`` counts from 0. Raises PartError, IndexError."""
     for batch in read_batches(path, key, [column]):
         if row < batch.num_rows:
-            return batch.column(0)[row].as_py()
+            return batch.column(0).slice(row, 1)
         row -= batch.num_rows
     raise IndexError(row)
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    """INT96 in microseconds: nanoseconds reach from 1677 to 2262 only, and Arrow wraps round what is outside."""
+    return pq.ParquetFile(path, memory_map=True, pre_buffer=False, coerce_int96_timestamp_unit="us")
 
 
 def _batch_rows(rows: int, size: int) -> int:

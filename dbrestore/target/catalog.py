@@ -16,7 +16,7 @@ from dbrestore.target.quoting import qualified
 from dbrestore.target.sql import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import asyncpg
 
@@ -33,18 +33,30 @@ class TableKind(Enum):
     FOREIGN = "f"
 
 
+ARRAY_RECEIVE = "array_recv"
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A type, with domains replaced by what they are over."""
+
+    oid: int
+    receive: str
+    """Its receive function; ``extension.function`` if an extension owns that, empty if neither that nor the system."""
+    typmod: int
+    """Of the column or, where that has none, of the innermost domain that has one; -1 for none."""
+    element: Type | None
+    """Of an array; None also if the elements are of a domain, or not parted by commas in its text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column that is not dropped."""
 
     name: str
-    type_oid: int
-    """With domains replaced by what they are over."""
-    typmod: int
-    """Of the column or, where that has none, of the innermost domain that has one; -1 for none."""
+    type: Type
     type_name: str
     """As declared: ``format_type``."""
-    is_enum: bool
     is_not_null: bool
     has_default: bool
     is_generated: bool
@@ -136,18 +148,17 @@ async def read_catalog(connection: asyncpg.Connection) -> Catalog:
 
 async def _read_columns(connection: asyncpg.Connection, queries: dict[str, str]) -> dict[int, list[Column]]:
     types = {row["oid"]: row for row in await connection.fetch(queries["types"])}
+    known: dict[tuple[int, int], Type] = {}
     columns: dict[int, list[Column]] = defaultdict(list)
     for row in await connection.fetch(queries["columns"]):
-        oid, typmod = row["type_oid"], row["typmod"]
-        while types[oid]["kind"] == "d":
-            oid, typmod = types[oid]["base_oid"], types[oid]["typmod"] if typmod == NO_TYPMOD else typmod
+        key = row["type_oid"], row["typmod"]
+        if key not in known:
+            known[key] = _resolve(types, *key)
         columns[row["table_oid"]].append(
             Column(
                 name=row["name"],
-                type_oid=oid,
-                typmod=typmod,
+                type=known[key],
                 type_name=row["type_name"],
-                is_enum=types[oid]["kind"] == "e",
                 is_not_null=row["is_not_null"],
                 has_default=row["has_default"],
                 is_generated=row["is_generated"],
@@ -155,6 +166,18 @@ async def _read_columns(connection: asyncpg.Connection, queries: dict[str, str])
             )
         )
     return columns
+
+
+def _resolve(types: Mapping[int, asyncpg.Record], oid: int, typmod: int) -> Type:
+    while types[oid]["is_domain"]:
+        oid, typmod = types[oid]["base_oid"], types[oid]["typmod"] if typmod == NO_TYPMOD else typmod
+    record = types[oid]
+    element = None
+    if record["receive"] == ARRAY_RECEIVE:
+        of_element = types[record["element_oid"]]
+        if not of_element["is_domain"] and of_element["delimiter"] == ",":
+            element = _resolve(types, record["element_oid"], typmod)
+    return Type(oid, record["receive"], typmod, element)
 
 
 async def _find_filled(

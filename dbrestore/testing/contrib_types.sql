@@ -9,7 +9,7 @@ BEGIN
     FOR extension IN
         SELECT name
         FROM pg_available_extensions
-        WHERE name IN ('citext', 'hstore', 'ltree', 'cube')
+        WHERE name IN ('citext', 'hstore', 'ltree', 'cube', 'seg')
         ORDER BY name
     LOOP
         EXECUTE format('CREATE EXTENSION %I SCHEMA contrib', extension);

@@ -12,6 +12,16 @@ CREATE DOMAIN every_type.blob AS bytea;
 CREATE DOMAIN every_type.code AS char(4);
 CREATE DOMAIN every_type.price AS numeric(10, 2);
 CREATE DOMAIN every_type.integers AS integer[];
+CREATE DOMAIN every_type.few_words AS text[] CHECK (coalesce(array_length(VALUE, 1), 0) <= 3);
+CREATE DOMAIN every_type.low_price AS every_type.price CHECK (VALUE < 100);
+CREATE DOMAIN every_type.home AS every_type.address CHECK ((VALUE).number IS DISTINCT FROM 0);
+CREATE TYPE every_type.person AS (
+    name text,
+    home every_type.address,
+    nicknames text[],
+    lucky every_type.positive,
+    "Größe, in ""m""" numeric(3, 2)
+);
 
 CREATE TABLE every_type.numbers (
     id integer PRIMARY KEY,
@@ -145,6 +155,53 @@ CREATE TABLE every_type.arrays (
     moods every_type.mood[],
     addresses every_type.address[],
     spans int4range[]
+);
+
+CREATE TABLE every_type.more_arrays (
+    id integer PRIMARY KEY,
+    singles real[],
+    clocks time[],
+    zoned timetz[],
+    locals timestamp(3)[],
+    spans interval[],
+    hosts inet[],
+    networks cidr[],
+    macs macaddr[],
+    bits bit(3)[],
+    varying bit varying[],
+    short varchar(5)[],
+    identifiers name[],
+    documents json[],
+    cash money[],
+    bytes "char"[],
+    points point[],
+    boxes box[],
+    positives every_type.positive[],
+    homes every_type.home[],
+    persons every_type.person[],
+    vectors tsvector[],
+    positions pg_lsn[]
+);
+
+CREATE TABLE every_type.nested (
+    id integer PRIMARY KEY,
+    person every_type.person,
+    home every_type.home,
+    words every_type.few_words,
+    low every_type.low_price
+);
+
+CREATE TABLE every_type.system_types (
+    id integer PRIMARY KEY,
+    object oid,
+    transaction xid,
+    place tid,
+    smalls int2vector,
+    objects oidvector,
+    snapshot txid_snapshot,
+    path jsonpath,
+    class regclass,
+    type regtype
 );
 
 CREATE TABLE every_type.own_types (

@@ -135,7 +135,9 @@ INSERT INTO every_type.documents (id, as_json, as_jsonb) VALUES
     (5, E' [\n\t1e400 ]\n', '[1e400, -0.10, 12345678901234567890123]'),
     (6, '""', '""'),
     (7, 'true', 'false'),
-    (8, NULL, NULL);
+    (8, NULL, NULL),
+    (9, (repeat('[', 500) || repeat(']', 500))::json, (repeat('{"a":[', 250) || repeat(']}', 250))::jsonb),
+    (10, '"\\N\t\\."', '"\\N\t\\.\u007f"');
 
 DO $$
 BEGIN
@@ -209,6 +211,40 @@ INSERT INTO every_type.arrays (
     (3, array_fill(7::smallint, array[1000]), '[2:3][-1:0]={{1,2},{3,4}}', NULL, '{1}', NULL, '{NULL,NULL}',
         '{NULL}', NULL, NULL, '{NULL}', NULL, NULL, NULL, '{NULL}', array[NULL::every_type.address], NULL),
     (4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+
+INSERT INTO every_type.more_arrays (
+    id, singles, clocks, zoned, locals, spans, hosts, networks, macs, bits, varying, short, identifiers, documents, cash,
+    bytes, points, boxes, positives, homes, persons, vectors, positions
+) VALUES
+    (1, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+        '{}', '{}', '{}', '{}'),
+    (2, '{1.5,NaN,-Infinity,-0,1e-45,NULL}', '{24:00,00:00:00.000001,NULL}', '{12:00+05:30,24:00-15:59:59}',
+        '{infinity,"0044-03-15 12:00:00.5 BC","2020-01-01 00:00:00.001"}',
+        '{"1 year 2 mons -3 days +04:05:06.789",-00:00:01,NULL}', '{10.0.0.1/8,::1,NULL}', '{10.0.0.0/8,::/0}',
+        '{08:00:2b:01:02:03}', '{101,NULL}', '{101,"",NULL}', '{"a b  ",日本語}', '{a,"b c"}',
+        array['{"a": [1, "b"]}'::json, 'null', NULL], array['$1,234.50'::money, NULL], '{a,"\"",NULL}',
+        '{"(1,2)",NULL}', '{(1,1),(0,0);(3,4),(1,2)}', '{1,NULL}',
+        array[('a "b"', 1, 'infinity')::every_type.address, NULL]::every_type.home[],
+        array[(E'a\tb', ('x,y', 1, NULL), array['p "q"', NULL], 7, 1.85)::every_type.person, NULL],
+        array['a:1A b'::tsvector], '{16/B374D848}'),
+    (3, '{{1},{2}}', '[0:0]={12:34:56}', NULL, '{NULL}', '{{1 day,1 mon},{00:00:00,NULL}}', NULL, NULL, NULL, NULL,
+        '[-1:0]={1,0}', '{NULL}', '{NULL}', '{NULL}', NULL, NULL, NULL, NULL, '{{1},{2}}', NULL, NULL, NULL, NULL),
+    (4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL);
+
+INSERT INTO every_type.nested (id, person, home, words, low) VALUES
+    (1, ('Ada', ('Main "St", (5)', 5, '2020-02-29'), array['a', 'b,c', NULL, '"', '\'], 1, 1.85), ('a', 1, NULL),
+        array['a', 'b c', ''], 99.99),
+    (2, (NULL, NULL, NULL, NULL, NULL), (NULL, NULL, NULL), '{}', -1.5),
+    (3, ('', ('', NULL, NULL), '{}', NULL, 'NaN'), NULL, '{NULL}', 0),
+    (4, (E'tab\t', NULL, '{{a,b},{c,d}}', 2147483647, -0.01), ('😀', -1, 'infinity'), '{{a},{b}}', NULL),
+    (5, NULL, NULL, NULL, NULL);
+
+INSERT INTO every_type.system_types VALUES
+    (1, 0, '0', '(0,0)', '', '', '1:1:', '$', 'pg_catalog.pg_class', 'integer'),
+    (2, 4294967295, '4294967295', '(4294967295,65535)', '1 -2 32767', '1 4294967295', '10:20:10,14,15',
+        'strict $."a b"[*]?(@ > 1.50)', NULL, 'numeric'),
+    (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 
 INSERT INTO every_type.own_types (id, mood, address, positive, flag, blob, code, price, integers) VALUES
     (1, 'sad', ('Main St', 5, '2020-02-29'), 1, true, '\x00', 'ab', 1.5, '{1,2}'),

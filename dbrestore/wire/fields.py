@@ -1,7 +1,7 @@
 """What an encoder makes of one column of a batch: the payloads of its non-NULL values.
 
 The wire form of a field (PostgreSQL documentation, COPY, "Binary Format", Tuples) is an int32 length, -1 for
-NULL, followed by as many bytes of payload. Encoders give payloads only; ``binary.join_rows`` adds the lengths.
+NULL, followed by as many bytes of payload. Encoders give payloads only; ``joining.join_rows`` adds the lengths.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+
+from dbrestore.wire.sources import plain_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,8 +37,8 @@ class VariableField:
 
     values: pa.Array
     """binary or string, one for each row; null is NULL."""
-    prefix: bytes = b""
-    """Bytes before each payload that is not NULL."""
+    prefix: Array | None = None
+    """What comes before the payload: one item for all, or one for each row that is not NULL."""
 
 
 Field: TypeAlias = FixedField | VariableField
@@ -60,6 +62,16 @@ def validity(array: pa.Array) -> Array | None:
         return None
     mask: Array = array.is_valid().to_numpy(zero_copy_only=False)
     return mask
+
+
+@contextmanager
+def rows_at(rows: Array) -> Iterator[None]:
+    """Inside, an UnencodableError counts rows that were chosen; outside, those they were chosen from."""
+    try:
+        yield
+    except UnencodableError as error:
+        error.row = int(rows[error.row])
+        raise
 
 
 @contextmanager
@@ -112,6 +124,33 @@ def text_at(array: pa.Array, row: int) -> str:
     return content.decode(errors="backslashreplace")
 
 
+def shown_value(array: pa.Array, row: int = 0) -> object:
+    """One value as errors show it, whatever Python could make of it: text that is no UTF-8, years past 9999 …"""
+    if not array[row].is_valid:
+        return None
+    if pa.types.is_date(array.type) or pa.types.is_timestamp(array.type):
+        return _shown_moment(array.slice(row, 1))
+    if pa.types.is_temporal(array.type):
+        return array.slice(row, 1).cast(pa.string())[0].as_py()
+    plain = plain_source(array.slice(row, 1))
+    return text_at(plain, 0) if pa.types.is_string(plain.type) else plain[0].as_py()
+
+
+def _shown_moment(array: pa.Array) -> str:
+    """By numpy: Python's years end at 9999, Arrow's at 32767."""
+    zone = "+00" if pa.types.is_timestamp(array.type) and array.type.tz else ""
+    return str(array.to_numpy(zero_copy_only=False)[0]).replace("T", " ") + zone
+
+
+def parsed_text(array: pa.Array, row: int) -> str:
+    """One text that is going to be encoded anew. Raises UnencodableError where it is not UTF-8."""
+    content: bytes = array[row].as_buffer().to_pybytes()
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise UnencodableError(row, text_at(array, row), "is not UTF-8") from None
+
+
 def string_buffers(array: pa.Array) -> tuple[Array, Array]:
     """Offsets (int32, one more than values, from 0) and bytes (uint8) of a null-free string or binary array."""
     _, offsets_buffer, data_buffer = array.buffers()
@@ -155,3 +194,10 @@ def where_valid(values: Array, valid: Array) -> pa.Array:
     offsets *= values.dtype.itemsize
     data = np.ascontiguousarray(values).view(np.uint8)
     return pa.Array.from_buffers(pa.binary(), len(valid), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+
+def slices(pieces: pa.Array, starts: Array) -> pa.Array:
+    """Binaries, each made of the neighbours ``pieces[starts[row]:starts[row + 1]]``. None is null."""
+    offsets, data = string_buffers(pieces)
+    bounds = np.ascontiguousarray(offsets[starts], np.int32)
+    return pa.Array.from_buffers(pa.binary(), len(starts) - 1, [None, pa.py_buffer(bounds), pa.py_buffer(data)])

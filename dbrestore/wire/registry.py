@@ -1,7 +1,7 @@
 """Which type of the target takes which encoder, and so which COPY format a table gets.
 
-A new type is one encoder and one line here. Keys are the oids of PostgreSQL's built-in types, which never change
-(src/include/catalog/pg_type.dat); a domain has been replaced by its base type before it comes here.
+A type is known by its receive function (pg_type.typreceive), since that is what reads the wire: types that share one,
+such as a domain and what it is over, share an encoder. A new type is one encoder and one line here.
 """
 
 from __future__ import annotations
@@ -13,13 +13,21 @@ from typing import Protocol, TypeAlias
 
 import pyarrow as pa
 
-from dbrestore.wire import numeric, scalars, temporal, uuids
+from dbrestore.wire import bits, hexadecimal, hstores, intervals, network, numeric, scalars, temporal, vectors
+from dbrestore.wire.arrays import array_encoder
 from dbrestore.wire.binary import BinaryEncoder
 from dbrestore.wire.fields import Field
-from dbrestore.wire.text import TextEncoder
+from dbrestore.wire.sources import plain_source, plain_type
+from dbrestore.wire.text import BYTEA_PREFIX, TextColumn, TextEncoder, as_text, has_text
 
 Encoder: TypeAlias = Callable[[pa.Array], Field]
 Accepts: TypeAlias = Callable[[pa.DataType], bool]
+EncoderForTypmod: TypeAlias = Callable[[int], Encoder]
+"""Makes the encoder for a column's pg_attribute.atttypmod, -1 for none."""
+
+
+ARRAY_RECEIVE = "array_recv"
+UUID_RECEIVE = "uuid_recv"
 
 
 class CopyFormat(StrEnum):
@@ -33,10 +41,14 @@ class CopyFormat(StrEnum):
 class PgType:
     """What decides how a value of a target column looks on the wire."""
 
-    oid: int
     name: str
     """As people write it: ``format_type`` of the column."""
-    is_enum: bool = False
+    receive: str
+    """Its receive function; of one that an extension owns, ``extension.function``. Empty if it is anybody else's."""
+    oid: int = 0
+    typmod: int = -1
+    element: PgType | None = None
+    """Of an array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,45 +78,105 @@ class StreamEncoder(Protocol):
         ...
 
 
-_INTEGER: Accepts = pa.types.is_integer
-_FLOAT: Accepts = pa.types.is_floating
-_STRING: Accepts = pa.types.is_string
+def _any(encoder: Encoder) -> EncoderForTypmod:
+    """The same encoder whatever the typmod."""
+    return lambda _: encoder
+
+
+_BOOLEAN: Accepts = pa.types.is_boolean
+_BINARY: Accepts = pa.types.is_binary
+_DATE: Accepts = pa.types.is_date32
 _DECIMAL: Accepts = pa.types.is_decimal
+_FLOAT: Accepts = pa.types.is_floating
+_INTEGER: Accepts = pa.types.is_integer
+_STRING: Accepts = pa.types.is_string
+_TIME: Accepts = pa.types.is_time
 _TIMESTAMP: Accepts = pa.types.is_timestamp
 
-_TEXTUAL = ((_STRING, scalars.encode_plain),)
 
-_ENCODERS: dict[int, tuple[tuple[Accepts, Encoder], ...]] = {
-    16: ((pa.types.is_boolean, scalars.encode_boolean),),
-    17: ((pa.types.is_binary, scalars.encode_plain),),
-    20: ((_INTEGER, scalars.integer_encoder(8)),),
-    21: ((_INTEGER, scalars.integer_encoder(2)),),
-    23: ((_INTEGER, scalars.integer_encoder(4)),),
-    25: _TEXTUAL,
-    114: _TEXTUAL,
-    700: ((pa.types.is_float32, scalars.float_encoder(4)),),
-    701: ((_FLOAT, scalars.float_encoder(8)),),
-    1042: _TEXTUAL,
-    1043: _TEXTUAL,
-    1082: ((_STRING, temporal.encode_date_text), (pa.types.is_date32, temporal.encode_date)),
-    1114: ((_STRING, temporal.encode_timestamp_text), (_TIMESTAMP, temporal.encode_timestamp)),
-    1184: ((_STRING, temporal.encode_timestamptz_text), (_TIMESTAMP, temporal.encode_timestamp)),
-    1700: (
-        (_STRING, numeric.encode_numeric_text),
-        (_DECIMAL, numeric.encode_numeric_decimal),
-        (_INTEGER, numeric.encode_numeric_integer),
+def _integers(width: int) -> tuple[tuple[Accepts, EncoderForTypmod], ...]:
+    return (
+        (_INTEGER, _any(scalars.integer_encoder(width))),
+        (_STRING, _any(scalars.integer_text_encoder(width))),
+    )
+
+
+def _floats(width: int) -> tuple[tuple[Accepts, EncoderForTypmod], ...]:
+    return (
+        (_FLOAT, _any(scalars.float_encoder(width))),
+        (_INTEGER, _any(scalars.float_encoder(width))),
+        (_STRING, _any(scalars.float_text_encoder(width))),
+    )
+
+
+_TEXT = ((_STRING, _any(scalars.encode_plain)),)
+_VERSION_1_TEXT = ((_STRING, _any(scalars.encode_version_1)),)
+
+_ENCODERS: dict[str, tuple[tuple[Accepts, EncoderForTypmod], ...]] = {
+    "bit_recv": ((_STRING, _any(bits.encode_bits)),),
+    "boolrecv": ((_BOOLEAN, _any(scalars.encode_boolean)), (_STRING, _any(scalars.encode_boolean_text))),
+    "bpcharrecv": _TEXT,
+    "bytearecv": ((_BINARY, _any(scalars.encode_plain)),),
+    "cidr_recv": ((_STRING, _any(network.network_encoder(is_cidr=True))),),
+    "citext.citextrecv": _TEXT,
+    "date_recv": ((_STRING, _any(temporal.encode_date_text)), (_DATE, _any(temporal.encode_date))),
+    "enum_recv": _TEXT,
+    "float4recv": _floats(4),
+    "float8recv": _floats(8),
+    "hstore.hstore_recv": ((_STRING, _any(hstores.encode_hstore)),),
+    "inet_recv": ((_STRING, _any(network.network_encoder(is_cidr=False))),),
+    "int2recv": _integers(2),
+    "int4recv": _integers(4),
+    "int8recv": _integers(8),
+    "interval_recv": ((_STRING, intervals.interval_text_encoder),),
+    "json_recv": _TEXT,
+    "jsonb_recv": _VERSION_1_TEXT,
+    "jsonpath_recv": _VERSION_1_TEXT,
+    "ltree.ltree_recv": _VERSION_1_TEXT,
+    "macaddr8_recv": ((_STRING, _any(hexadecimal.MACADDR8.encode)),),
+    "macaddr_recv": ((_STRING, _any(hexadecimal.MACADDR.encode)),),
+    "namerecv": _TEXT,
+    "numeric_recv": (
+        (_STRING, numeric.numeric_text_encoder),
+        (_DECIMAL, numeric.numeric_decimal_encoder),
+        (_INTEGER, numeric.numeric_integer_encoder),
     ),
-    2950: ((_STRING, uuids.encode_uuid),),
-    3802: ((_STRING, scalars.encode_jsonb),),
+    "postgis.geography_recv": ((_STRING, _any(hexadecimal.encode_hexadecimal)),),
+    "postgis.geometry_recv": ((_STRING, _any(hexadecimal.encode_hexadecimal)),),
+    "textrecv": _TEXT,
+    "time_recv": ((_STRING, intervals.time_text_encoder), (_TIME, intervals.time_encoder)),
+    "timestamp_recv": (
+        (_STRING, temporal.timestamp_text_encoder),
+        (_TIMESTAMP, temporal.timestamp_encoder),
+    ),
+    "timestamptz_recv": (
+        (_STRING, temporal.timestamptz_text_encoder),
+        (_TIMESTAMP, temporal.timestamp_encoder),
+    ),
+    "timetz_recv": ((_STRING, intervals.timetz_text_encoder),),
+    UUID_RECEIVE: ((_STRING, _any(hexadecimal.UUID.encode)), (_BINARY, _any(scalars.encode_uuid_bytes))),
+    "varbit_recv": ((_STRING, _any(bits.encode_bits)),),
+    "varcharrecv": ((_STRING, scalars.varchar_encoder),),
+    "vector.vector_recv": ((_STRING, _any(vectors.encode_vector)),),
 }
-"""bool, bytea, int8, int2, int4, text, json, float4, float8, bpchar, varchar, date, timestamp, timestamptz, numeric,
-uuid, jsonb."""
 
 
 def find_encoder(source: pa.DataType, target: PgType) -> Encoder | None:
     """The binary encoder of a column, or None if it has to go as text."""
-    choices = _TEXTUAL if target.is_enum else _ENCODERS.get(target.oid, ())
-    return next((encoder for accepts, encoder in choices if accepts(source)), None)
+    kind = plain_type(source)
+    if target.receive == ARRAY_RECEIVE and target.element is not None and _STRING(kind):
+        element = find_encoder(pa.string(), target.element)
+        return None if element is None else _after(plain_source, array_encoder(target.element.oid, element))
+    choices = _ENCODERS.get(target.receive, ())
+    encoder = next((choice(target.typmod) for accepts, choice in choices if accepts(kind)), None)
+    if encoder is None and has_text(kind) and not _STRING(kind):
+        from_text = find_encoder(pa.string(), target)
+        encoder = None if from_text is None else _after(as_text, from_text)
+    return None if encoder is None else _after(plain_source, encoder)
+
+
+def _after(convert: Callable[[pa.Array], pa.Array], encoder: Encoder) -> Encoder:
+    return lambda array: encoder(convert(array))
 
 
 def text_reasons(columns: Sequence[WireColumn]) -> tuple[str, ...]:
@@ -119,6 +191,12 @@ def text_reasons(columns: Sequence[WireColumn]) -> tuple[str, ...]:
 def stream_encoder(columns: Sequence[WireColumn], copy_format: CopyFormat) -> StreamEncoder:
     """The encoder of parts with these columns, in the order of the COPY's column list."""
     if copy_format is CopyFormat.TEXT:
-        return TextEncoder()
+        return TextEncoder([_text_column(column) for column in columns])
     encoders = [(column.name, find_encoder(column.source, column.target)) for column in columns]
     return BinaryEncoder([(name, encoder) for name, encoder in encoders if encoder is not None])
+
+
+def _text_column(column: WireColumn) -> TextColumn:
+    """With the binary encoder as a check; uuid_in takes its digits bare."""
+    check = find_encoder(column.source, column.target)
+    return TextColumn(column.name, check, b"" if column.target.receive == UUID_RECEIVE else BYTEA_PREFIX)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dbrestore.wire.fields import (
     Array,
@@ -17,10 +18,23 @@ from dbrestore.wire.fields import (
     VariableField,
     fixed_field,
     primitive_values,
+    shown_value,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+INTEGER_PATTERN = r"^-?[0-9]{1,19}$"
+"""Of all numbers that 64 bits hold; int64 holds most of them."""
+FLOAT_PATTERN = r"^-?(?:[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|Infinity)$|^NaN$"
+ZERO_PATTERN = r"^-?[0.]+(?:e|$)"
+TRUE, FALSE = pa.array(["t", "true", "1"]), pa.array(["f", "false", "0"])
+VERSION_1 = np.array(1, "u1")
+VARCHAR_HEADER = 4
+"""What a typmod is more than the number of characters (VARHDRSZ)."""
+REAL_WIDTH = 4
+UUID_BYTES = 16
 
 
 def integer_encoder(width: int) -> Callable[[pa.Array], FixedField]:
@@ -45,10 +59,59 @@ def integer_encoder(width: int) -> Callable[[pa.Array], FixedField]:
     return lambda array: fixed_field(array, parse)
 
 
+def integer_text_encoder(width: int) -> Callable[[pa.Array], FixedField]:
+    """An encoder of the text of int2out, int4out, int8out."""
+    encode = integer_encoder(width)
+
+    def parse(texts: pa.Array) -> Array:
+        matches = pc.match_substring_regex(texts, INTEGER_PATTERN)
+        _refuse_first(texts, ~np.asarray(matches), "is not an integer of 64 bits")
+        try:
+            values = texts.cast(pa.int64())
+        except pa.ArrowInvalid:
+            too_large = [not -(2**63) <= int(text) < 2**63 for text in texts.to_pylist()]
+            _refuse_first(texts, np.array(too_large), "is not an integer of 64 bits")
+            raise
+        return encode(values).values
+
+    return lambda array: fixed_field(array, parse)
+
+
 def float_encoder(width: int) -> Callable[[pa.Array], FixedField]:
-    """An encoder of float arrays into ``width`` bytes: float4recv, float8recv. Keeps NaN, infinities and -0.0."""
+    """An encoder of floats or integers into ``width`` bytes: float4recv, float8recv. Keeps NaN, infinities and -0.0.
+
+    It raises UnencodableError for a value that would be rounded.
+    """
     dtype = np.dtype(f">f{width}")
-    return lambda array: fixed_field(array, lambda values: primitive_values(values).astype(dtype))
+
+    def parse(array: pa.Array) -> Array:
+        values = primitive_values(array)
+        if values.dtype.newbyteorder(">") == dtype:
+            return values.astype(dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            narrowed = values.astype(dtype)
+            is_rounded = (narrowed.astype(values.dtype) != values) & ~np.isnan(values)
+        _refuse_first(array, is_rounded, f"would be rounded to a float of {width} bytes")
+        return narrowed
+
+    return lambda array: fixed_field(array, parse)
+
+
+def float_text_encoder(width: int) -> Callable[[pa.Array], FixedField]:
+    """An encoder of the text of float4out, float8out."""
+    dtype = np.dtype(f">f{width}")
+
+    def parse(texts: pa.Array) -> Array:
+        matches = pc.match_substring_regex(texts, FLOAT_PATTERN)
+        _refuse_first(texts, ~np.asarray(matches), "is not a number")
+        values = primitive_values(texts.cast(pa.float32() if width == REAL_WIDTH else pa.float64()))
+        for far, pattern in ((np.isinf(values), "Infinity"), (values == 0, ZERO_PATTERN)):
+            if far.any():
+                meant = np.asarray(pc.match_substring_regex(texts, pattern))
+                _refuse_first(texts, far & ~meant, "is out of range")
+        return values.astype(dtype)
+
+    return lambda array: fixed_field(array, parse)
 
 
 def encode_boolean(array: pa.Array) -> FixedField:
@@ -56,11 +119,53 @@ def encode_boolean(array: pa.Array) -> FixedField:
     return fixed_field(array, lambda values: primitive_values(values.cast(pa.uint8())))
 
 
+def encode_boolean_text(array: pa.Array) -> FixedField:
+    """boolrecv, from the text of boolout, of a cast to text, or of a bit."""
+
+    def parse(texts: pa.Array) -> Array:
+        is_true = np.asarray(pc.is_in(texts, TRUE))
+        _refuse_first(texts, ~(is_true | np.asarray(pc.is_in(texts, FALSE))), "is not a boolean")
+        return is_true.astype(np.uint8)
+
+    return fixed_field(array, parse)
+
+
 def encode_plain(array: pa.Array) -> VariableField:
     """textrecv, bytearecv, enum_recv, json_recv …: the bytes as they are."""
     return VariableField(array)
 
 
-def encode_jsonb(array: pa.Array) -> VariableField:
-    """jsonb_recv: version 1, then the text."""
-    return VariableField(array, prefix=b"\x01")
+def varchar_encoder(typmod: int) -> Callable[[pa.Array], VariableField]:
+    """An encoder for varcharrecv, which takes the text.
+
+    It raises UnencodableError for all that is too long; the server would cut off blanks without a word.
+    """
+    if typmod < VARCHAR_HEADER:
+        return encode_plain
+    limit = typmod - VARCHAR_HEADER
+
+    def encode(array: pa.Array) -> VariableField:
+        if (pc.max(pc.binary_length(array)).as_py() or 0) > limit:
+            too_long = pc.greater(pc.utf8_length(array), limit).fill_null(False)
+            _refuse_first(array, np.asarray(too_long), f"is longer than {limit} characters")
+        return VariableField(array)
+
+    return encode
+
+
+def encode_version_1(array: pa.Array) -> VariableField:
+    """jsonb_recv, jsonpath_recv, ltree_recv: the version of the form, 1, then the text."""
+    return VariableField(array, prefix=VERSION_1)
+
+
+def encode_uuid_bytes(array: pa.Array) -> VariableField:
+    """uuid_recv, from Parquet's UUID: 16 bytes."""
+    wrong = pc.not_equal(pc.binary_length(array), UUID_BYTES).fill_null(False)
+    _refuse_first(array, np.asarray(wrong), f"is not {UUID_BYTES} bytes")
+    return VariableField(array)
+
+
+def _refuse_first(array: pa.Array, bad: Array, reason: str) -> None:
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise UnencodableError(row, shown_value(array, row), reason)

@@ -14,7 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dbrestore.wire.fields import Array, FixedField, UnencodableError, fixed_field, primitive_values, text_at
+from dbrestore.wire.fields import (
+    Array,
+    FixedField,
+    UnencodableError,
+    fixed_field,
+    primitive_values,
+    shown_value,
+    text_at,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +37,9 @@ MIN_MICROSECOND, END_MICROSECOND = MIN_DAY * DAY_MICROSECONDS, 9_223_371_331_200
 """From 4713 BC to 294276, IS_VALID_TIMESTAMP (src/include/datatype/timestamp.h)."""
 YEAR_ONE_DAY = -730_119
 """0001-01-01, the first day whose year Arrow and PostgreSQL write alike: Arrow has a year 0."""
+MICROSECOND_DECIMALS = 6
 INFINITIES = {"infinity": 1, "-infinity": -1}
+INFINITE_MICROSECONDS = (-(2**63), 2**63 - 1)
 
 TIME = r"([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{1,6}))?"
 ZONE = r"([+-])([01]\d|2[0-3])(?::?([0-5]\d)(?:(?<=:..):([0-5]\d))?)?"
@@ -59,14 +69,14 @@ def encode_date_text(array: pa.Array) -> FixedField:
     return fixed_field(array, lambda texts: _parse(texts, DATE))
 
 
-def encode_timestamp_text(array: pa.Array) -> FixedField:
-    """From the text of timestamp_out or date_out; a text with an offset is taken at UTC."""
-    return fixed_field(array, lambda texts: _parse(texts, TIMESTAMP))
+def timestamp_text_encoder(typmod: int) -> Callable[[pa.Array], FixedField]:
+    """An encoder of the text of timestamp_out or date_out; a text with an offset is taken at UTC."""
+    return lambda array: fixed_field(array, lambda texts: refuse_finer(texts, _parse(texts, TIMESTAMP), typmod))
 
 
-def encode_timestamptz_text(array: pa.Array) -> FixedField:
-    """From the text of timestamptz_out; a text without an offset is at UTC."""
-    return fixed_field(array, lambda texts: _parse(texts, TIMESTAMPTZ))
+def timestamptz_text_encoder(typmod: int) -> Callable[[pa.Array], FixedField]:
+    """An encoder of the text of timestamptz_out; a text without an offset is at UTC."""
+    return lambda array: fixed_field(array, lambda texts: refuse_finer(texts, _parse(texts, TIMESTAMPTZ), typmod))
 
 
 def encode_date(array: pa.Array) -> FixedField:
@@ -80,8 +90,8 @@ def encode_date(array: pa.Array) -> FixedField:
     return fixed_field(array, parse)
 
 
-def encode_timestamp(array: pa.Array) -> FixedField:
-    """From Parquet's TIMESTAMP of any unit; nanoseconds that are not whole microseconds are an error."""
+def timestamp_encoder(typmod: int) -> Callable[[pa.Array], FixedField]:
+    """An encoder of Parquet's TIMESTAMP of any unit; nanoseconds that are not whole microseconds are an error."""
 
     def parse(values: pa.Array) -> Array:
         microseconds = to_microseconds(values)
@@ -89,9 +99,25 @@ def encode_timestamp(array: pa.Array) -> FixedField:
         epoch = EPOCH_DAYS * DAY_MICROSECONDS
         # Arrow's last microsecond, in 294247, comes before PostgreSQL's.
         _refuse_outside(microseconds, since_1970, MIN_MICROSECOND + epoch, 2**63)
-        return (since_1970 - epoch).astype(">i8")
+        return refuse_finer(microseconds, (since_1970 - epoch).astype(">i8"), typmod)
 
-    return fixed_field(array, parse)
+    return lambda array: fixed_field(array, parse)
+
+
+def refuse_finer(shown: pa.Array, microseconds: Array, precision: int) -> Array:
+    """``microseconds``, unless there are more decimals of a second than ``precision``, a typmod, keeps.
+
+    Raises UnencodableError with the element of ``shown``.
+    """
+    if 0 <= precision < MICROSECOND_DECIMALS:
+        is_finite = ~np.isin(microseconds, INFINITE_MICROSECONDS)
+        finer = (microseconds % 10 ** (MICROSECOND_DECIMALS - precision) != 0) & is_finite
+        if finer.any():
+            row = int(np.argmax(finer))
+            raise UnencodableError(
+                row, shown_value(shown, row), f"would be rounded to {precision} decimals of a second"
+            )
+    return microseconds
 
 
 def to_microseconds(array: pa.Array) -> pa.Array:
@@ -108,20 +134,14 @@ def to_microseconds(array: pa.Array) -> pa.Array:
     back = zoneless.cast(kind, safe=False).cast(zoneless.type, safe=False)
     changed = pc.not_equal(_ticks(back), _ticks(zoneless)).fill_null(False)
     row = int(np.argmax(changed.to_numpy(zero_copy_only=False)))
-    raise UnencodableError(row, _shown(zoneless, row), "is finer than a microsecond or out of range")
+    raise UnencodableError(row, shown_value(zoneless, row), "is finer than a microsecond or out of range")
 
 
 def _refuse_outside(shown: pa.Array, values: Array, first: int, end: int) -> None:
     outside = (values < first) | (values > end - 1)
     if outside.any():
         row = int(np.argmax(outside))
-        raise UnencodableError(row, _shown(shown, row), "is out of range")
-
-
-def _shown(array: pa.Array, row: int) -> str:
-    """By Arrow: Python has neither nanoseconds nor years past 9999."""
-    text: str = array.slice(row, 1).cast(pa.string())[0].as_py()
-    return text
+        raise UnencodableError(row, shown_value(shown, row), "is out of range")
 
 
 def _ticks(values: pa.Array) -> pa.Array:

@@ -7,13 +7,24 @@ a backslash before a backslash, tab, newline or carriage return.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dbrestore.wire.fields import UnencodableError, named, rows_after, spread, string_buffers, validity
+from dbrestore.wire.fields import (
+    UnencodableError,
+    named,
+    parsed_text,
+    rows_after,
+    spread,
+    string_buffers,
+    text_at,
+    validity,
+)
+from dbrestore.wire.sources import plain_source
 from dbrestore.wire.temporal import to_microseconds
 
 if TYPE_CHECKING:
@@ -22,22 +33,10 @@ if TYPE_CHECKING:
 ESCAPES = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 """The backslash first: the others add backslashes."""
 NULL = b"\\N"
+BYTEA_PREFIX = b"\\\\x"
+"""Of byteain's hexadecimal form; the backslash is escaped."""
 HEX_PAIRS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), "V2").view(np.uint16)
-BINARY = (
-    pa.types.is_binary,
-    pa.types.is_large_binary,
-    pa.types.is_binary_view,
-    pa.types.is_fixed_size_binary,
-)
-PLAIN = (
-    pa.types.is_string,
-    pa.types.is_large_string,
-    pa.types.is_string_view,
-    pa.types.is_boolean,
-    pa.types.is_integer,
-    pa.types.is_floating,
-    pa.types.is_null,
-)
+PLAIN = (pa.types.is_string, pa.types.is_boolean, pa.types.is_integer, pa.types.is_null)
 """Types whose text by Arrow is what PostgreSQL reads."""
 TEMPORAL = (pa.types.is_date, pa.types.is_time, pa.types.is_timestamp)
 ODD_YEAR = "^(-|0000|<)"
@@ -47,11 +46,26 @@ JOIN_LIMIT = 2**29
 """Bytes of a batch above which it is split: escaping may double them, and a joined row must stay below 2 GiB."""
 
 
+@dataclass(frozen=True, slots=True)
+class TextColumn:
+    """How the values of a column become text."""
+
+    name: str
+    check: Callable[[pa.Array], object] | None = None
+    """Raises UnencodableError for what the server's text input might round, cut off or read otherwise in silence."""
+    bytes_prefix: bytes = BYTEA_PREFIX
+    """What comes before the hexadecimal digits of bytes."""
+
+
 class TextEncoder:
     """Turns record batches into the stream of ``COPY … FROM STDIN (FORMAT text)``."""
 
     header = b""
     trailer = b""
+
+    def __init__(self, columns: Sequence[TextColumn]) -> None:
+        """``columns`` are in the order of the COPY's column list."""
+        self._columns = tuple(columns)
 
     def encode(self, batch: pa.RecordBatch) -> Iterator[pa.Buffer]:
         """The rows of ``batch``, whose columns are in the order of the COPY's column list.
@@ -67,8 +81,11 @@ class TextEncoder:
             yield pa.py_buffer(b"\n" * batch.num_rows)
         elif batch.num_rows:
             kind = pa.large_binary() if batch.nbytes > JOIN_LIMIT else pa.binary()
-            names = batch.schema.names
-            yield join_rows([_text_field(*column, kind) for column in zip(names, batch.columns, strict=True)], kind)
+            fields = []
+            for column, array in zip(self._columns, batch.columns, strict=True):
+                with named(column.name):
+                    fields.append(_text_field(column, array, kind))
+            yield join_rows(fields, kind)
 
 
 def join_rows(fields: Sequence[pa.Array], kind: pa.DataType) -> pa.Buffer:
@@ -83,21 +100,43 @@ def join_rows(fields: Sequence[pa.Array], kind: pa.DataType) -> pa.Buffer:
     return joined.buffers()[2]
 
 
-def _text_field(name: str, array: pa.Array, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if _is_any(array.type, BINARY):
-        return _hex(array.cast(pa.binary())).cast(kind)
-    with named(name):
-        return _escaped(as_text(array).cast(pa.binary())).cast(kind)
+def _text_field(column: TextColumn, array: pa.Array, kind: pa.DataType) -> pa.Array:
+    if column.check is not None:
+        column.check(array)
+    array = plain_source(array)
+    if pa.types.is_binary(array.type):
+        return _hex(array, column.bytes_prefix).cast(kind)
+    texts = as_text(array)
+    _refuse_unreadable(texts)
+    return _escaped(texts.cast(pa.binary())).cast(kind)
+
+
+def _refuse_unreadable(texts: pa.Array) -> None:
+    """Raise for what is not UTF-8 or has a NUL: of these the server tells the row, but neither column nor value."""
+    _, data = string_buffers(texts.drop_null())
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        pass
+    else:
+        if data.all():
+            return
+    for row in np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False)).tolist():
+        if "\0" in parsed_text(texts, row):
+            raise UnencodableError(row, text_at(texts, row), "has a NUL character")
 
 
 def _is_any(kind: pa.DataType, kinds: Iterable[Callable[[pa.DataType], bool]]) -> bool:
     return any(is_one(kind) for is_one in kinds)
 
 
+def has_text(kind: pa.DataType) -> bool:
+    """Whether ``as_text`` takes values of this type."""
+    return pa.types.is_decimal(kind) or pa.types.is_floating(kind) or _is_any(kind, (*TEMPORAL, *PLAIN))
+
+
 def as_text(array: pa.Array) -> pa.Array:
-    """Values in a form that PostgreSQL's input functions read.
+    """Values of a plain type in a form that PostgreSQL's input functions read.
 
     Raises UnencodableError for values that PostgreSQL would round, and for a type whose text means something else
     to it: Arrow writes a duration as a bare number.
@@ -106,9 +145,20 @@ def as_text(array: pa.Array) -> pa.Array:
         return pa.array([None if value is None else f"{value:f}" for value in array.to_pylist()], pa.string())
     if _is_any(array.type, TEMPORAL):
         return _temporal_text(array)
+    if pa.types.is_floating(array.type):
+        return _float_text(array)
     if _is_any(array.type, PLAIN):
         return array.cast(pa.string())
-    raise UnencodableError(0, array[0].as_py(), f"is of type {array.type}, which has no text for PostgreSQL")
+    shown = array.slice(0, 1).to_string(skip_new_lines=True)
+    raise UnencodableError(0, shown, f"is of type {array.type}, which has no text for PostgreSQL")
+
+
+def _float_text(array: pa.Array) -> pa.Array:
+    texts = array.cast(pa.string())
+    if pc.all(pc.is_finite(array)).as_py() is not False:
+        return texts
+    signed = pc.if_else(pc.greater(array, 0), "Infinity", "-Infinity")
+    return pc.if_else(pc.is_nan(array), "NaN", pc.if_else(pc.is_inf(array), signed, texts))
 
 
 def _temporal_text(array: pa.Array) -> pa.Array:
@@ -143,11 +193,11 @@ def _escaped(array: pa.Array) -> pa.Array:
     return array
 
 
-def _hex(array: pa.Array) -> pa.Array:
-    """byteain's hexadecimal form, its backslash escaped."""
+def _hex(array: pa.Array, prefix: bytes) -> pa.Array:
+    """``prefix`` and hexadecimal digits."""
     valid = validity(array)
     offsets, data = string_buffers(array if valid is None else array.drop_null())
     digits = pa.Array.from_buffers(
         pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets * 2), pa.py_buffer(HEX_PAIRS[data])]
     )
-    return spread(pc.binary_join_element_wise(b"\\\\x", digits, b""), valid)
+    return spread(pc.binary_join_element_wise(prefix, digits, b""), valid)

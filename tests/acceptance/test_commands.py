@@ -181,7 +181,7 @@ def test_a_value_that_does_not_fit_ends_with_5(export: Path, database: Database)
     database.execute("ALTER TABLE shelves ALTER name TYPE varchar(7)")
     told = failed("restore", export, "--dsn", database.dsn, exit_code=5)
     assert re.search(
-        r"^error: public\.shelves, \S+\.parquet, row 10, column name, value 'shelf 10': value too long",
+        r"^error: public\.shelves, \S+\.parquet, row 10, column name: 'shelf 10' is longer than 7 characters",
         told,
         re.MULTILINE,
     )

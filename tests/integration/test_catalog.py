@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from dbrestore.errors import PrivilegeError
-from dbrestore.target.catalog import Catalog, Column, Table, TableKind, read_catalog
+from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, Table, TableKind, Type, read_catalog
 
 if TYPE_CHECKING:
     from dbrestore.testing.databases import Database, MakeDatabase
@@ -64,31 +64,65 @@ async def test_a_domain_is_the_type_and_the_typmod_that_it_is_over(database: Dat
         database,
         """
         CREATE DOMAIN price AS numeric(10, 2); CREATE DOMAIN fee AS price CHECK (VALUE > 0);
-        CREATE DOMAIN words AS text[];
-        CREATE TABLE items (plain numeric(6, 1), price price, fee fee, words words, prices price[]);
+        CREATE TABLE items (plain numeric(6, 1), price price, fee fee);
         """,
     )
     found = columns(catalog, "public.items")
-    numeric = found["plain"].type_oid
-    assert {name: (found[name].type_oid, found[name].typmod) for name in ("plain", "price", "fee")} == {
-        "plain": (numeric, (6 << 16 | 1) + 4),
-        "price": (numeric, (10 << 16 | 2) + 4),
-        "fee": (numeric, (10 << 16 | 2) + 4),
+    assert {name: column.type for name, column in found.items()} == {
+        "plain": Type(1700, "numeric_recv", (6 << 16 | 1) + 4, None),
+        "price": Type(1700, "numeric_recv", (10 << 16 | 2) + 4, None),
+        "fee": Type(1700, "numeric_recv", (10 << 16 | 2) + 4, None),
     }
-    assert [column.type_name for column in found.values()] == [
-        "numeric(6,1)", "public.price", "public.fee", "public.words", "public.price[]",
-    ]  # fmt: skip
-    assert found["words"].type_oid == 1009
-    assert found["prices"].type_oid != numeric
+    assert [column.type_name for column in found.values()] == ["numeric(6,1)", "public.price", "public.fee"]
 
 
-async def test_an_enum_is_one_under_a_domain_as_well(database: Database) -> None:
+async def test_an_array_is_known_by_its_elements_with_its_typmod(database: Database) -> None:
+    sql = """
+        CREATE DOMAIN codes AS varchar(5)[]; CREATE DOMAIN code AS text;
+        CREATE TABLE items (a int[], b numeric(6, 1)[][], c codes, d code[], e box[], f int2vector);
+    """
+    found = columns(await read(database, sql), "public.items")
+    assert [column.type.receive for column in found.values()] == ["array_recv"] * 5 + ["int2vectorrecv"]
+    assert [column.type.element for column in found.values()] == [
+        Type(23, "int4recv", NO_TYPMOD, None),
+        Type(1700, "numeric_recv", (6 << 16 | 1) + 4, None),
+        Type(1043, "varcharrecv", 5 + 4, None),
+        None,
+        None,
+        None,
+    ]
+
+
+async def test_an_enum_is_one_under_a_domain_and_in_an_array_as_well(database: Database) -> None:
     sql = """
         CREATE TYPE mood AS ENUM ('sad'); CREATE DOMAIN good_mood AS mood;
         CREATE TABLE items (a mood, b good_mood, c mood[], d text);
     """
-    found = columns(await read(database, sql), "public.items")
-    assert [column.is_enum for column in found.values()] == [True, True, False, False]
+    a, b, c, d = columns(await read(database, sql), "public.items").values()
+    assert (a.type.receive, b.type, d.type.receive) == ("enum_recv", a.type, "textrecv")
+    assert c.type.element == a.type
+
+
+async def test_a_receive_function_is_named_with_the_extension_that_owns_it(
+    database: Database, make_database: MakeDatabase
+) -> None:
+    sql = "CREATE SCHEMA ours; CREATE EXTENSION citext SCHEMA ours; CREATE TABLE items (a ours.citext, b ours.citext[])"
+    a, b = columns(await read(database, sql), "public.items").values()
+    assert a.type.receive == "citext.citextrecv"
+    assert b.type.element == a.type
+
+
+async def test_a_receive_function_of_a_user_has_no_name(database: Database) -> None:
+    sql = """
+        CREATE TYPE mine;
+        CREATE FUNCTION mine_in(cstring) RETURNS mine LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+        CREATE FUNCTION mine_out(mine) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+        CREATE FUNCTION int4recv(internal) RETURNS mine LANGUAGE internal IMMUTABLE STRICT AS 'int4recv';
+        CREATE TYPE mine (INPUT = mine_in, OUTPUT = mine_out, RECEIVE = public.int4recv, LIKE = int4);
+        CREATE TABLE items (a mine, b int4);
+    """
+    a, b = columns(await read(database, sql), "public.items").values()
+    assert (a.type.receive, b.type.receive) == ("", "int4recv")
 
 
 async def test_what_the_server_fills_in_is_marked(database: Database) -> None:

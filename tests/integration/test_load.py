@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dbrestore.errors import (
@@ -14,6 +17,7 @@ from dbrestore.errors import (
     PartError,
     SeveralProblemsError,
 )
+from dbrestore.wire.registry import CopyFormat
 from tests.integration.round_trip import export_database, fetch, restore_export, wait_for_sessions
 
 if TYPE_CHECKING:
@@ -75,7 +79,7 @@ async def rows_by_part(database: Database) -> list[int]:
         ("12345", "numeric(4, 1)", ", value '12345': numeric field overflow (A field with precision 4, scale 1"),
         ("{", "jsonb", ", value '{': invalid input syntax for type json"),
         ("blue", "public.colour", ", value 'blue': invalid input value for enum colour"),
-        ("longer than ten", "varchar(10)", ", value 'longer than ten': value too long for type character varying(10)"),
+        ("longer than ten", "varchar(10)", ": 'longer than ten' is longer than 10 characters"),
         ("(1,", "point", ", value '(1,': invalid input syntax for type point"),
         ("7", "public.small", ", value '7': value for domain small violates check constraint"),
     ],
@@ -95,6 +99,101 @@ async def test_a_value_that_its_column_cannot_hold_is_shown_with_its_place(
     assert (await rows_by_part(database))[1] == 0
 
 
+def spoil(part: Path, kind: pa.DataType, values: dict[int, Any]) -> None:
+    """Put values into the column ``word`` of a part, which is of another type then."""
+    table = pq.ParquetFile(part).read()
+    words = [values.get(row) for row in range(table.num_rows)]
+    array = pa.array(words, pa.binary()).view(kind) if pa.types.is_string(kind) else pa.array(words, kind)
+    pq.write_table(table.set_column(table.schema.get_field_index("word"), "word", array), part)
+
+
+NO_CHARACTER = 'invalid byte sequence for encoding "UTF8"'
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "in_binary", "in_text"),
+    [
+        (b"caf\xe9", "text", rf", value 'caf\\\\xe9': {NO_CHARACTER}: 0xe9", r": 'caf\\\\xe9' is not UTF-8"),
+        (
+            b"\xed\xa0\x80",
+            "varchar(9)",
+            rf", value '.*': {NO_CHARACTER}: 0xed",
+            r": '\\\\xed\\\\xa0\\\\x80' is not UTF-8",
+        ),
+        (b"\xff" * 500, "jsonb", r", value '.*… \(\d+ characters\): ", r": '.*… \(\d+ characters\) is not UTF-8"),
+        (b"a\0b", "text", rf", value 'a\\x00b': {NO_CHARACTER}: 0x00", r": 'a\\x00b' has a NUL character"),
+        (b"a\0b", "colour", rf", value 'a\\x00b': {NO_CHARACTER}: 0x00", r": 'a\\x00b' has a NUL character"),
+        (b'{"\xff"}', "text[]", rf", value '{{\"\\\\xff\"}}': {NO_CHARACTER}", r": '{\"\\\\xff\"}' is not UTF-8"),
+        (b'{"\xff\\\\"}', "text[]", r": '.*' is not UTF-8", r": '.*' is not UTF-8"),
+        (b"\xff", "inet", r": '\\\\xff' is not an address", r": '\\\\xff' is not an address"),
+        (b"\xff", "interval", r": '\\\\xff' is not an interval", r": '\\\\xff' is not an interval"),
+        (b"\xff", "numeric", r": '\\\\xff' is not a number", r": '\\\\xff' is not a number"),
+        (b"12x", "integer", ": '12x' is not an integer", ": '12x' is not an integer"),
+        (b"1e999", "float8", ": '1e999' is out of range", ": '1e999' is out of range"),
+        (
+            b"9" * 200,
+            "numeric(5)",
+            r", value '9+… .*: numeric field overflow",
+            r", value '9+… .*: numeric field overflow",
+        ),
+        (
+            b"too long",
+            "varchar(7)",
+            ": 'too long' is longer than 7 characters",
+            ": 'too long' is longer than 7 characters",
+        ),
+        (b"too long", "char(7)", ", value 'too long': value too long", ", value 'too long': value too long"),
+        (b"2020-02-30", "date[]", ": '2020-02-30' is not an array", ": '2020-02-30' is not an array"),
+        (b"{2020-02-30}", "date[]", ": '2020-02-30' is not a date", ": '2020-02-30' is not a date"),
+        (b"10.0.0.1/8", "cidr", ", value '10.0.0.1/8': invalid external", ", value '10.0.0.1/8': invalid cidr value"),
+    ],
+)
+@pytest.mark.parametrize("copy_format", CopyFormat)
+async def test_a_value_that_cannot_be_is_shown_with_its_place_in_both_formats(
+    content: bytes,
+    kind: str,
+    in_binary: str,
+    in_text: str,
+    copy_format: CopyFormat,
+    database: Database,
+    tmp_path: Path,
+) -> None:
+    spot = ", spot point" if copy_format is CopyFormat.TEXT else ""
+    target = f"CREATE TYPE colour AS ENUM ('red'); CREATE TABLE items (id int, word {kind}{spot})"
+    source = items("'x'") + ("ALTER TABLE items ADD spot point" if spot else "")
+    exported = await export_into(database, tmp_path, source, target)
+    for number, part in enumerate(parts(exported)):
+        spoil(part, pa.string(), {41: content, 60: content} if number == 1 else {})
+    error = await failure(exported, database)
+    assert isinstance(error, DataError)
+    told = in_text if spot else in_binary
+    assert re.match(rf"public\.items, {second_part(exported)}, row 42, column word{told}", error.message)
+    assert len(error.message) < 500
+    assert (await rows_by_part(database))[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "shown"),
+    [
+        (pa.timestamp("ns"), 1_000_000_000_001_000, "1970-01-12 13:46:40.000001000"),
+        (pa.timestamp("us"), 2**62, "148108-07-06 14:00:27.387904"),
+        (pa.timestamp("ms", "UTC"), 10**15, "33658-09-27 01:46:40.000+00"),
+    ],
+)
+async def test_a_moment_that_python_does_not_have_is_shown_all_the_same(
+    kind: pa.DataType, value: int, shown: str, database: Database, tmp_path: Path
+) -> None:
+    target = """
+        CREATE DOMAIN early AS timestamptz CHECK (VALUE < '1970-01-01');
+        CREATE TABLE items (id int, word early);
+    """
+    exported = await export_into(database, tmp_path, items(), target)
+    for number, part in enumerate(parts(exported)):
+        spoil(part, kind, {41: value} if number == 1 else {})
+    error = await failure(exported, database)
+    assert f"row 42, column word, value '{shown}': value for domain early violates" in error.message
+
+
 async def test_an_integer_that_is_too_large_is_shown_with_its_place(database: Database, tmp_path: Path) -> None:
     exported = await export_into(
         database, tmp_path, items(identity="70000"), "CREATE TABLE items (id smallint, word text)"
@@ -104,12 +203,15 @@ async def test_an_integer_that_is_too_large_is_shown_with_its_place(database: Da
     assert f"{second_part(exported)}, row 42, column id: 70000 is not within -32768 and 32767" in error.message
 
 
-async def test_a_long_value_is_cut_in_the_message(database: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("inet", " is not an address"), ("point", ": invalid input syntax for type point")]
+)
+async def test_a_long_value_is_cut_in_the_message(kind: str, reason: str, database: Database, tmp_path: Path) -> None:
     exported = await export_into(
-        database, tmp_path, items("repeat('x', 100000)"), "CREATE TABLE items (id int, word inet)"
+        database, tmp_path, items("repeat('x', 100000)"), f"CREATE TABLE items (id int, word {kind})"
     )
     error = await failure(exported, database)
-    assert "xxx… (100002 characters): invalid input syntax for type inet" in error.message
+    assert f"xxx… (100002 characters){reason}" in error.message
     assert len(error.message) < 1000
 
 
@@ -154,7 +256,7 @@ async def test_a_row_that_a_trigger_refuses_is_shown_with_its_place_and_hint(
 
 
 async def test_rows_of_one_copy_of_several_parts_are_counted_in_their_part(database: Database, tmp_path: Path) -> None:
-    target = "CREATE TABLE items (id int PRIMARY KEY REFERENCES items, word varchar(3))"
+    target = "CREATE TABLE items (id int PRIMARY KEY REFERENCES items, word char(3))"
     exported = await export_into(database, tmp_path, items("'long'"), target)
     error = await failure(exported, database)
     assert f"{second_part(exported)}, row 42, column word, value 'long'" in error.message

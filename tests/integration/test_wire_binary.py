@@ -10,42 +10,29 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dbrestore.wire import numeric, scalars, temporal, uuids
+from dbrestore.wire import hexadecimal, numeric, scalars, temporal
 from dbrestore.wire.binary import BinaryEncoder
-from dbrestore.wire.fields import UnencodableError
+from tests.integration.encoding import TRY_CAST, damaged, is_taken, loaded, printed, sent_by_server, stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator
 
     from dbrestore.testing.postgres import PostgresServer
-    from dbrestore.wire.fields import Field
-
-    Encode = Callable[[pa.Array], Field]
+    from tests.integration.encoding import Encode
 
 modest = settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-TRY_CAST = """
-CREATE FUNCTION pg_temp.try_cast(value text, kind regtype) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE result text;
-BEGIN
-    EXECUTE format('SELECT $1::%s::text', kind) INTO result USING value;
-    RETURN result;
-EXCEPTION WHEN data_exception OR invalid_text_representation OR datetime_field_overflow THEN
-    RETURN NULL;
-END $$
-"""
 
 TEXT_ENCODERS: dict[str, Encode] = {
     "text": scalars.encode_plain,
     "varchar": scalars.encode_plain,
     "bpchar": scalars.encode_plain,
     "json": scalars.encode_plain,
-    "jsonb": scalars.encode_jsonb,
-    "uuid": uuids.encode_uuid,
-    "numeric": numeric.encode_numeric_text,
+    "jsonb": scalars.encode_version_1,
+    "uuid": hexadecimal.UUID.encode,
+    "numeric": numeric.numeric_text_encoder(-1),
     "date": temporal.encode_date_text,
-    "timestamp": temporal.encode_timestamp_text,
-    "timestamptz": temporal.encode_timestamptz_text,
+    "timestamp": temporal.timestamp_text_encoder(-1),
+    "timestamptz": temporal.timestamptz_text_encoder(-1),
 }
 
 
@@ -55,42 +42,6 @@ async def connection(server: PostgresServer) -> AsyncIterator[asyncpg.Connection
     await connection.execute("SET extra_float_digits = 1")
     yield connection
     await connection.close()
-
-
-def stream(array: pa.Array, encode: Encode) -> bytes:
-    encoder = BinaryEncoder([("v", encode)])
-    rows = b"".join(map(bytes, encoder.encode(pa.record_batch([array], ["v"]))))
-    return encoder.header + rows + encoder.trailer
-
-
-async def sent_by_server(connection: asyncpg.Connection, kind: str, texts: Sequence[str | None]) -> bytes:
-    """What COPY TO sends for these texts as values of a type."""
-    received = bytearray()
-
-    async def receive(data: bytes) -> None:
-        received.extend(data)
-
-    query = f"SELECT value::{kind} FROM unnest($1::text[]) WITH ORDINALITY AS t (value, row) ORDER BY row"
-    await connection.copy_from_query(query, list(texts), output=receive, format="binary")
-    return bytes(received)
-
-
-async def loaded(connection: asyncpg.Connection, kind: str, array: pa.Array, encode: Encode) -> list[str | None]:
-    """The texts of what a column of a type holds after it took the array."""
-
-    async def source() -> AsyncIterator[bytes]:
-        yield stream(array, encode)
-
-    async with connection.transaction():
-        await connection.execute(f"CREATE TEMP TABLE loaded (row serial, value {kind}) ON COMMIT DROP")
-        await connection.copy_to_table("loaded", columns=["value"], source=source(), format="binary")
-        return [row["value"] for row in await connection.fetch("SELECT value::text FROM loaded ORDER BY row")]
-
-
-async def printed(connection: asyncpg.Connection, kind: str, texts: Sequence[str | None]) -> list[str | None]:
-    """The texts of values as an export holds them."""
-    query = f"SELECT value::{kind}::text FROM unnest($1::text[]) WITH ORDINALITY AS t (value, row) ORDER BY row"
-    return [row[0] for row in await connection.fetch(query, list(texts))]
 
 
 GOLDEN_TEXTS = {
@@ -170,7 +121,7 @@ async def test_typed_dates_and_timestamps_are_encoded_as_the_server_sends_them(c
     moments = ["1970-01-01 00:00:00", None, "1969-12-31 23:59:59"]
     for unit, kind in [("s", "timestamp"), ("ms", "timestamp"), ("us", "timestamptz"), ("ns", "timestamptz")]:
         array = pa.array([0, None, -1], pa.timestamp("s", "UTC")).cast(pa.timestamp(unit, "UTC"))
-        assert stream(array, temporal.encode_timestamp) == await sent_by_server(connection, kind, moments)
+        assert stream(array, temporal.timestamp_encoder(-1)) == await sent_by_server(connection, kind, moments)
 
 
 NUMERICS = [
@@ -186,7 +137,7 @@ async def test_numerics_load_as_the_server_prints_them(connection: asyncpg.Conne
     texts = [*NUMERICS, *(["Infinity", "-Infinity"] if connection.get_server_version().major >= 14 else [])]
     for batch in (texts, texts[:13], [None, *texts[:13]], [text for text in texts if text]):
         array = pa.array(batch, pa.string())
-        assert await loaded(connection, "numeric", array, numeric.encode_numeric_text) == batch
+        assert await loaded(connection, "numeric", array, numeric.numeric_text_encoder(-1)) == batch
 
 
 async def test_numerics_without_needless_zeros_are_encoded_as_the_server_sends_them(
@@ -195,19 +146,23 @@ async def test_numerics_without_needless_zeros_are_encoded_as_the_server_sends_t
     texts = ["1.5000", "-20002", "NaN", None, "12345678.9012"]
     for text in texts:
         sent = await sent_by_server(connection, "numeric", [text])
-        assert stream(pa.array([text], pa.string()), numeric.encode_numeric_text) == sent
+        assert stream(pa.array([text], pa.string()), numeric.numeric_text_encoder(-1)) == sent
 
 
 async def test_decimals_and_integers_load_as_numerics(connection: asyncpg.Connection) -> None:
     integers = pa.array([2**64 - 1, None, 0], pa.uint64())
-    assert await loaded(connection, "numeric", integers, numeric.encode_numeric_integer) == [str(2**64 - 1), None, "0"]
+    assert await loaded(connection, "numeric", integers, numeric.numeric_integer_encoder(-1)) == [
+        str(2**64 - 1),
+        None,
+        "0",
+    ]
     for kind in (pa.decimal128(16, 3), pa.decimal128(38, 3), pa.decimal256(76, 3)):
         decimals = pa.array(["-1234567890123.456", "0", None, "9999999999999.999"]).cast(kind)
-        assert await loaded(connection, "numeric", decimals, numeric.encode_numeric_decimal) == [
+        assert await loaded(connection, "numeric", decimals, numeric.numeric_decimal_encoder(-1)) == [
             "-1234567890123.456", "0.000", None, "9999999999999.999",
         ]  # fmt: skip
     thousands = pa.array([1000, None], pa.decimal128(6, 0)).cast(pa.decimal128(3, -3))
-    assert await loaded(connection, "numeric", thousands, numeric.encode_numeric_decimal) == ["1000", None]
+    assert await loaded(connection, "numeric", thousands, numeric.numeric_decimal_encoder(-1)) == ["1000", None]
 
 
 async def test_every_column_of_a_wide_table_loads_with_nulls_anywhere_and_from_slices(
@@ -343,14 +298,6 @@ async def test_bytes_load_as_what_they_were(connection: asyncpg.Connection, valu
     assert texts == [None if value is None else f"\\x{value.hex()}" for value in values]
 
 
-def damaged(text: str, alphabet: str) -> Iterator[str]:
-    """Every text that has one character more or less than this one, or another in one place."""
-    for place in range(len(text) + 1):
-        for character in ["", *alphabet]:
-            yield text[:place] + character + text[place:]
-            yield text[:place] + character + text[place + 1 :]
-
-
 @pytest.mark.parametrize(
     ("kind", "texts", "alphabet"),
     [
@@ -379,14 +326,6 @@ async def test_no_damaged_text_loads_as_another_value_than_the_server_reads_in_i
     pairs = [(text, read) for text, read in zip(taken, expected, strict=True) if read is not None]
     array = pa.array([text for text, _ in pairs], pa.string())
     assert await loaded(connection, kind, array, TEXT_ENCODERS[kind]) == [read for _, read in pairs]
-
-
-def is_taken(text: str, encode: Encode) -> bool:
-    try:
-        encode(pa.array([text]))
-    except UnencodableError:
-        return False
-    return True
 
 
 def has_wide_offset(text: str) -> bool:

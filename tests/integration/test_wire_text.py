@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dbrestore.wire.text import TextEncoder
+from dbrestore.wire.text import TextColumn, TextEncoder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -38,7 +38,7 @@ async def loaded(
     """What a table with columns of these types holds after it took the arrays, in the order of its rows."""
     names = [f"column {number}" for number in range(len(arrays))]
     columns = ", ".join(f'"{name}" {kind}' for name, kind in zip(names, kinds, strict=True))
-    encoder = TextEncoder()
+    encoder = TextEncoder([TextColumn(name) for name in names])
 
     async def source() -> AsyncIterator[bytes]:
         for buffer in encoder.encode(pa.record_batch(list(arrays), names)):

@@ -13,7 +13,7 @@ from dbrestore.export.manifest import ExportInfo
 from dbrestore.export.parquet import Footer
 from dbrestore.export.storage import StoredFile
 from dbrestore.plan import Plan, build_plan
-from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, ForeignKey, Table, TableKind
+from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, ForeignKey, Table, TableKind, Type
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -21,18 +21,16 @@ if TYPE_CHECKING:
     from dbrestore.errors import ExportError
 
 ID = pa.schema([("id", pa.int32())])
-INTEGER = 23
-TEXT = 25
-POINT = 600
+INTEGER = Type(23, "int4recv", NO_TYPMOD, None)
+TEXT = Type(25, "textrecv", NO_TYPMOD, None)
+POINT = Type(600, "point_recv", NO_TYPMOD, None)
 
 
-def column(name: str, type_oid: int = INTEGER, type_name: str = "integer", *, is_generated: bool = False) -> Column:
+def column(name: str, kind: Type = INTEGER, type_name: str = "integer", *, is_generated: bool = False) -> Column:
     return Column(
         name=name,
-        type_oid=type_oid,
-        typmod=NO_TYPMOD,
+        type=kind,
         type_name=type_name,
-        is_enum=False,
         is_not_null=False,
         has_default=False,
         is_generated=is_generated,

@@ -8,7 +8,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dbrestore.wire import binary, numeric, scalars, temporal, uuids
+from dbrestore.wire import (
+    binary,
+    bits,
+    hexadecimal,
+    hstores,
+    intervals,
+    network,
+    numeric,
+    scalars,
+    temporal,
+    vectors,
+)
+from dbrestore.wire.arrays import array_encoder
 from dbrestore.wire.binary import BinaryEncoder
 from dbrestore.wire.fields import UnencodableError
 
@@ -19,6 +31,10 @@ if TYPE_CHECKING:
 
 ONE_UUID = "00112233-4455-6677-8899-aabbccddeeff"
 OTHER_UUID = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"
+
+
+INTEGERS = array_encoder(23, scalars.integer_text_encoder(4))
+TEXTS = array_encoder(25, scalars.encode_plain)
 
 
 @dataclass(frozen=True)
@@ -46,21 +62,48 @@ CASES = [
     Case("boolean", scalars.encode_boolean, pa.array([True, False, True])),
     Case("bytea", scalars.encode_plain, pa.array([b"", bytes(range(256)), b"\0"])),
     text_case("text", scalars.encode_plain, "", "naïve 🐘\t\n", "x" * 300),
-    text_case("jsonb", scalars.encode_jsonb, "{}", '{"a": [1, "🐘"]}', "null"),
-    text_case("uuid", uuids.encode_uuid, ONE_UUID, OTHER_UUID, ONE_UUID),
+    text_case("jsonb", scalars.encode_version_1, "{}", '{"a": [1, "🐘"]}', "null"),
+    text_case("uuid", hexadecimal.UUID.encode, ONE_UUID, OTHER_UUID, ONE_UUID),
     text_case("date", temporal.encode_date_text, "0001-01-01", "2000-01-01", "9999-12-31"),
+    text_case("time", intervals.time_text_encoder(-1), "00:00:00", "24:00:00", "23:59:59.999999"),
+    text_case("timetz", intervals.timetz_text_encoder(-1), "00:00:00+00", "12:00:00.5-15:59:59"),
+    text_case("interval", intervals.interval_text_encoder(-1), "1 year -3 days +04:05:06.789", "-00:00:01", "1 mon"),
+    text_case("interval slowly", intervals.interval_text_encoder(-1), "infinity", "1 day", "-infinity"),
+    text_case("inet", network.network_encoder(is_cidr=False), "10.0.0.1", "192.168.0.0/16"),
+    text_case("inet slowly", network.network_encoder(is_cidr=False), "::1", "10.0.0.1/8", "2001:db8::/32"),
+    text_case("macaddr", hexadecimal.MACADDR.encode, "08:00:2b:01:02:03", "FF:ff:00:00:00:00"),
+    text_case("bits", bits.encode_bits, "", "101", "111111110", "010"),
+    text_case("shape", hexadecimal.encode_hexadecimal, "", "0101", "00FFab"),
+    text_case("hstore", hstores.encode_hstore, "", '"a"=>"1", "b"=>NULL', '"=>"=>""'),
+    text_case("hstore slowly", hstores.encode_hstore, '"\\""=>"\\\\"', '"a"=>"1"', ""),
+    text_case("vector", vectors.encode_vector, "[1]", "[0.5,-2,1e-05]"),
+    text_case("integers", INTEGERS, "{}", "{1,NULL,-3}", "{4}"),
+    text_case("integers slowly", INTEGERS, "{{1,2},{3,NULL}}", "{4}", "[0:1]={5,6}", "{}"),
+    text_case("texts", TEXTS, "{}", '{a,"b c",NULL,"",🐘}', "{NULL}"),
+    text_case("texts slowly", TEXTS, '{"\\"",b}', "{c,NULL}", '{{"x y"}}', "{}"),
+    text_case("integer from text", scalars.integer_text_encoder(8), str(2**63 - 1), "-007", "0"),
+    text_case("float from text", scalars.float_text_encoder(8), "5e-324", "-0", "NaN", "-Infinity", "1e+300"),
+    text_case("boolean from text", scalars.encode_boolean_text, "t", "false", "true"),
     text_case("date slowly", temporal.encode_date_text, "infinity", "2000-01-01", "4713-01-01 BC"),
-    text_case("timestamp", temporal.encode_timestamp_text, "2000-01-01 00:00:00", "1999-12-31 23:59:59.999999"),
-    text_case("timestamp slowly", temporal.encode_timestamp_text, "2000-01-01 00:00:00", "-infinity"),
-    text_case("timestamptz", temporal.encode_timestamptz_text, "2000-01-01 00:00:00+00", "1999-01-01 01:02:03-05:30"),
-    text_case("timestamptz slowly", temporal.encode_timestamptz_text, "2000-01-01 00:00:00+00", "infinity"),
+    text_case("timestamp", temporal.timestamp_text_encoder(-1), "2000-01-01 00:00:00", "1999-12-31 23:59:59.999999"),
+    text_case("timestamp slowly", temporal.timestamp_text_encoder(-1), "2000-01-01 00:00:00", "-infinity"),
+    text_case(
+        "timestamptz", temporal.timestamptz_text_encoder(-1), "2000-01-01 00:00:00+00", "1999-01-01 01:02:03-05:30"
+    ),
+    text_case("timestamptz slowly", temporal.timestamptz_text_encoder(-1), "2000-01-01 00:00:00+00", "infinity"),
     Case("typed date", temporal.encode_date, pa.array([-1, 0, 10957], pa.int32()).cast(pa.date32())),
-    Case("typed timestamp", temporal.encode_timestamp, pa.array([-1, 0, 1], pa.timestamp("ms", "UTC"))),
-    text_case("numeric", numeric.encode_numeric_text, "1.50", "-20000", "0.000"),
-    text_case("numeric slowly", numeric.encode_numeric_text, "NaN", "1.50", "9" * 60),
-    Case("numeric from decimal", numeric.encode_numeric_decimal, pa.array(["1.50", "-7.25"]).cast(pa.decimal128(9, 2))),
-    Case("numeric from wide decimal", numeric.encode_numeric_decimal, pa.array(["1.5"]).cast(pa.decimal256(60, 3))),
-    Case("numeric from integer", numeric.encode_numeric_integer, pa.array([2**64 - 1, 0], pa.uint64())),
+    Case("typed timestamp", temporal.timestamp_encoder(-1), pa.array([-1, 0, 1], pa.timestamp("ms", "UTC"))),
+    text_case("numeric", numeric.numeric_text_encoder(-1), "1.50", "-20000", "0.000"),
+    text_case("numeric slowly", numeric.numeric_text_encoder(-1), "NaN", "1.50", "9" * 60),
+    Case(
+        "numeric from decimal",
+        numeric.numeric_decimal_encoder(-1),
+        pa.array(["1.50", "-7.25"]).cast(pa.decimal128(9, 2)),
+    ),
+    Case(
+        "numeric from wide decimal", numeric.numeric_decimal_encoder(-1), pa.array(["1.5"]).cast(pa.decimal256(60, 3))
+    ),
+    Case("numeric from integer", numeric.numeric_integer_encoder(-1), pa.array([2**64 - 1, 0], pa.uint64())),
 ]
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 
@@ -182,8 +225,8 @@ def array_with_garbage(kind: pa.DataType) -> pa.Array:
     ("encode_array", "expected"),
     [
         (scalars.encode_plain, [b"1", None, b"2"]),
-        (scalars.encode_jsonb, [b"\x011", None, b"\x012"]),
-        (numeric.encode_numeric_text, [(0, 0, ((0, 1),)), None, (0, 0, ((0, 2),))]),
+        (scalars.encode_version_1, [b"\x011", None, b"\x012"]),
+        (numeric.numeric_text_encoder(-1), [(0, 0, ((0, 1),)), None, (0, 0, ((0, 2),))]),
     ],
 )
 def test_bytes_under_a_null_do_not_count(encode_array: Callable[[pa.Array], Field], expected: list[object]) -> None:
@@ -219,7 +262,7 @@ def test_a_batch_above_the_limit_is_split_and_stays_the_same(monkeypatch: pytest
 def test_a_row_above_the_limit_is_joined_with_wide_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = (
         ("c", scalars.encode_plain, pa.array(["x" * 1000, None])),
-        ("d", scalars.encode_jsonb, pa.array(["1", "2"])),
+        ("d", scalars.encode_version_1, pa.array(["1", "2"])),
     )
     expected = encode(*columns)
     monkeypatch.setattr(binary, "JOIN_LIMIT", 10)
@@ -230,15 +273,52 @@ REFUSED: list[tuple[str, Callable[[pa.Array], Field], Any, Any, pa.DataType]] = 
     ("int2", scalars.integer_encoder(2), 1, 2**15, pa.int64()),
     ("int4", scalars.integer_encoder(4), 1, -(2**31) - 1, pa.int64()),
     ("int8", scalars.integer_encoder(8), 1, 2**63, pa.uint64()),
-    ("numeric", numeric.encode_numeric_text, "1", "one", pa.string()),
-    ("numeric after slow ones", numeric.encode_numeric_text, "NaN", "one", pa.string()),
-    ("uuid", uuids.encode_uuid, ONE_UUID, "not a uuid", pa.string()),
-    ("uuid of right length", uuids.encode_uuid, ONE_UUID, ONE_UUID.replace("a", "g"), pa.string()),
+    ("numeric", numeric.numeric_text_encoder(-1), "1", "one", pa.string()),
+    ("numeric after slow ones", numeric.numeric_text_encoder(-1), "NaN", "one", pa.string()),
+    ("uuid", hexadecimal.UUID.encode, ONE_UUID, "not a uuid", pa.string()),
+    ("uuid of right length", hexadecimal.UUID.encode, ONE_UUID, ONE_UUID.replace("a", "g"), pa.string()),
     ("date", temporal.encode_date_text, "2000-01-01", "2000-02-30", pa.string()),
     ("date after slow ones", temporal.encode_date_text, "infinity", "2000-02-30", pa.string()),
-    ("timestamp", temporal.encode_timestamp_text, "2000-01-01 00:00:00", "2000-01-01 25:00:00", pa.string()),
-    ("timestamptz", temporal.encode_timestamptz_text, "2000-01-01 00:00:00+00", "yesterday", pa.string()),
-    ("typed timestamp", temporal.encode_timestamp, 1000, 1, pa.timestamp("ns")),
+    ("timestamp", temporal.timestamp_text_encoder(-1), "2000-01-01 00:00:00", "2000-01-01 25:00:00", pa.string()),
+    ("timestamptz", temporal.timestamptz_text_encoder(-1), "2000-01-01 00:00:00+00", "yesterday", pa.string()),
+    ("time", intervals.time_text_encoder(-1), "12:00:00", "12:60:00", pa.string()),
+    ("time of a precision", intervals.time_text_encoder(0), "12:00:00", "12:00:00.5", pa.string()),
+    ("timetz", intervals.timetz_text_encoder(-1), "12:00:00+00", "12:00:00+16", pa.string()),
+    ("interval", intervals.interval_text_encoder(-1), "1 day", "1 fortnight", pa.string()),
+    ("interval of too many months", intervals.interval_text_encoder(-1), "1 day", "178956971 years", pa.string()),
+    (
+        "interval of too many hours",
+        intervals.interval_text_encoder(-1),
+        "1 day",
+        "2562047788:00:54.775808",
+        pa.string(),
+    ),
+    ("interval after slow ones", intervals.interval_text_encoder(-1), "infinity", "", pa.string()),
+    ("inet", network.network_encoder(is_cidr=False), "10.0.0.1", "10.0.0.256", pa.string()),
+    ("inet of too many bits", network.network_encoder(is_cidr=False), "::1", "10.0.0.1/33", pa.string()),
+    ("macaddr", hexadecimal.MACADDR.encode, "08:00:2b:01:02:03", "08:00:2b:01:02", pa.string()),
+    ("bits", bits.encode_bits, "101", "102", pa.string()),
+    ("shape of half a byte", hexadecimal.encode_hexadecimal, "0101", "010", pa.string()),
+    ("hstore", hstores.encode_hstore, '"a"=>"1"', '"a"=>"1",', pa.string()),
+    ("hstore after slow ones", hstores.encode_hstore, '"\\""=>"1"', '"a"', pa.string()),
+    ("vector", vectors.encode_vector, "[1,2]", "[1,two]", pa.string()),
+    ("array", INTEGERS, "{1,2}", "{1", pa.string()),
+    ("array of an element", INTEGERS, "{1,2}", "{1,two}", pa.string()),
+    ("array of an element after slow ones", INTEGERS, "{{1,2}}", "{1,two}", pa.string()),
+    ("array of an element in a slow one", INTEGERS, "{}", "{{1},{two}}", pa.string()),
+    ("array of uneven lengths", INTEGERS, "{}", "{{1},{2,3}}", pa.string()),
+    ("array of wrong bounds", INTEGERS, "{}", "[0:1]={1}", pa.string()),
+    ("array of bounds past integers", INTEGERS, "{}", "[9999999999:9999999999]={1}", pa.string()),
+    ("integer from text", scalars.integer_text_encoder(8), "1", str(2**63), pa.string()),
+    ("short integer from text", scalars.integer_text_encoder(2), "1", "32768", pa.string()),
+    ("float from text", scalars.float_text_encoder(8), "1", "1e999", pa.string()),
+    ("float from text too near to zero", scalars.float_text_encoder(4), "0.0", "1e-60", pa.string()),
+    ("boolean from text", scalars.encode_boolean_text, "t", "yes", pa.string()),
+    ("varchar", scalars.varchar_encoder(5 + 4), "naïve", "naïves", pa.string()),
+    ("uuid of bytes", scalars.encode_uuid_bytes, bytes(16), bytes(15), pa.binary()),
+    ("real", scalars.float_encoder(4), 0.5, 0.1, pa.float64()),
+    ("numeric of a scale", numeric.numeric_text_encoder((9 << 16 | 2) + 4), "1.50", "1.505", pa.string()),
+    ("typed timestamp", temporal.timestamp_encoder(-1), 1000, 1, pa.timestamp("ns")),
     ("typed date", temporal.encode_date, 0, -(2**31), pa.int32()),
 ]
 
@@ -269,11 +349,26 @@ def test_a_refused_value_is_named_by_row_and_column(
 @pytest.mark.parametrize(
     "encode_text",
     [
-        numeric.encode_numeric_text,
+        numeric.numeric_text_encoder(-1),
         temporal.encode_date_text,
-        temporal.encode_timestamp_text,
-        temporal.encode_timestamptz_text,
-        uuids.encode_uuid,
+        temporal.timestamp_text_encoder(-1),
+        temporal.timestamptz_text_encoder(-1),
+        hexadecimal.UUID.encode,
+        hexadecimal.MACADDR8.encode,
+        hexadecimal.encode_hexadecimal,
+        intervals.time_text_encoder(-1),
+        intervals.timetz_text_encoder(-1),
+        intervals.interval_text_encoder(-1),
+        network.network_encoder(is_cidr=True),
+        bits.encode_bits,
+        hstores.encode_hstore,
+        vectors.encode_vector,
+        INTEGERS,
+        TEXTS,
+        scalars.integer_text_encoder(4),
+        scalars.float_text_encoder(8),
+        scalars.encode_boolean_text,
+        scalars.varchar_encoder(2 + 4),
     ],
 )
 def test_a_refused_text_need_not_be_utf_8(encode_text: Callable[[pa.Array], Field]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dbrestore.wire.binary import BinaryEncoder
 from dbrestore.wire.fields import FixedField, UnencodableError
-from dbrestore.wire.numeric import encode_numeric_decimal, encode_numeric_integer, encode_numeric_text
+from dbrestore.wire.numeric import numeric_decimal_encoder, numeric_integer_encoder, numeric_text_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,10 @@ def written(text: str) -> str:
     return plain.removeprefix("-") if Decimal(text) == 0 else plain
 
 
-def encoded(array: pa.Array, encode: Callable[[pa.Array], Field] = encode_numeric_text) -> list[str | None]:
+ENCODE_TEXT = numeric_text_encoder(-1)
+
+
+def encoded(array: pa.Array, encode: Callable[[pa.Array], Field] = ENCODE_TEXT) -> list[str | None]:
     encoder = BinaryEncoder([("n", encode)])
     stream = b"".join(map(bytes, encoder.encode(pa.record_batch([array], ["n"]))))
     values: list[str | None] = []
@@ -99,7 +102,7 @@ def test_decimals_keep_value_and_scale(kind: tuple[int, int], data: st.DataObjec
         for number in numbers
     ]
     array = pa.array(values, pa.decimal256(precision, scale))
-    assert encoded(array, encode_numeric_decimal) == [
+    assert encoded(array, numeric_decimal_encoder(-1)) == [
         None if value is None else written(f"{value:f}") for value in values
     ]
 
@@ -111,7 +114,7 @@ def test_integers_of_any_width_are_numerics_without_scale(kind: pa.DataType) -> 
         if "u" in str(kind)
         else [-(2 ** (kind.bit_width - 1)), 2 ** (kind.bit_width - 1) - 1]
     )
-    assert encoded(pa.array([*limits, None, 1], kind), encode_numeric_integer) == [*map(str, limits), None, "1"]
+    assert encoded(pa.array([*limits, None, 1], kind), numeric_integer_encoder(-1)) == [*map(str, limits), None, "1"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,7 @@ def test_the_sign_of_zero_is_dropped_as_the_server_does() -> None:
 
 
 def test_plain_numbers_have_one_width_and_are_assembled_as_arrays() -> None:
-    assert isinstance(encode_numeric_text(pa.array(["1.50", None, "-99999999999.9999"])), FixedField)
+    assert isinstance(ENCODE_TEXT(pa.array(["1.50", None, "-99999999999.9999"])), FixedField)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +162,6 @@ def test_plain_numbers_have_one_width_and_are_assembled_as_arrays() -> None:
 @pytest.mark.parametrize("beside", [[], ["1"], ["NaN"], ["5.", "-3"]], ids=str)
 def test_what_is_not_a_numeric_is_refused(text: str, beside: list[str]) -> None:
     with pytest.raises(UnencodableError) as caught:
-        encode_numeric_text(pa.array([*beside, text, *beside]))
+        ENCODE_TEXT(pa.array([*beside, text, *beside]))
     assert caught.value.row == len(beside)
     assert caught.value.value == text

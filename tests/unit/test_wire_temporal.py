@@ -63,7 +63,7 @@ def test_dates_are_days_since_2000(days: list[date]) -> None:
 def test_timestamps_are_microseconds_since_2000(values: list[datetime]) -> None:
     texts = [clock(value) for value in values]
     expected = [(value - YEAR_2000) // MICROSECOND for value in values]
-    assert payloads(temporal.encode_timestamp_text(pa.array(texts, pa.string()))) == expected
+    assert payloads(temporal.timestamp_text_encoder(-1)(pa.array(texts, pa.string()))) == expected
     assert [temporal.TIMESTAMP.parse_one(text) for text in texts] == expected
 
 
@@ -76,7 +76,7 @@ def test_offsets_are_taken_off(zones: st.SearchStrategy[timezone], data: st.Data
     )
     texts = [clock(value) + offset_of(value) for value in values]
     expected = [(value - YEAR_2000_UTC) // MICROSECOND for value in values]
-    assert payloads(temporal.encode_timestamptz_text(pa.array(texts, pa.string()))) == expected
+    assert payloads(temporal.timestamptz_text_encoder(-1)(pa.array(texts, pa.string()))) == expected
     assert [temporal.TIMESTAMPTZ.parse_one(text) for text in texts] == expected
 
 
@@ -86,7 +86,7 @@ def test_offsets_are_taken_off(zones: st.SearchStrategy[timezone], data: st.Data
 )
 def test_a_batch_with_values_that_only_postgresql_has_keeps_the_others(values: list[datetime | str | None]) -> None:
     texts = [clock(value) if isinstance(value, datetime) else value for value in values]
-    field = temporal.encode_timestamp_text(pa.array(texts, pa.string()))
+    field = temporal.timestamp_text_encoder(-1)(pa.array(texts, pa.string()))
     assert payloads(field) == [temporal.TIMESTAMP.parse_one(text) for text in texts if text is not None]
 
 
@@ -121,7 +121,7 @@ def test_dates_of_any_era_are_taken(text: str, days: int) -> None:
     ],
 )
 @pytest.mark.parametrize(
-    ("encode", "suffix"), [(temporal.encode_timestamp_text, ""), (temporal.encode_timestamptz_text, "+00")]
+    ("encode", "suffix"), [(temporal.timestamp_text_encoder(-1), ""), (temporal.timestamptz_text_encoder(-1), "+00")]
 )
 def test_timestamps_of_any_era_are_taken(
     encode: Callable[[pa.Array], FixedField], suffix: str, text: str, microseconds: int
@@ -133,13 +133,13 @@ def test_timestamps_of_any_era_are_taken(
 
 def test_dates_are_taken_for_timestamps_at_midnight_alone_and_beside_others() -> None:
     dates = ["2000-01-02", "1999-12-31"]
-    assert payloads(temporal.encode_timestamp_text(pa.array(dates))) == [DAY, -DAY]
-    assert payloads(temporal.encode_timestamp_text(pa.array([*dates, "infinity"]))) == [DAY, -DAY, 2**63 - 1]
+    assert payloads(temporal.timestamp_text_encoder(-1)(pa.array(dates))) == [DAY, -DAY]
+    assert payloads(temporal.timestamp_text_encoder(-1)(pa.array([*dates, "infinity"]))) == [DAY, -DAY, 2**63 - 1]
 
 
 def test_an_offset_that_crosses_into_the_year_before_1_is_exact() -> None:
     texts = pa.array(["0001-01-01 00:00:00+01", "9999-12-31 23:59:59-01"])
-    assert payloads(temporal.encode_timestamptz_text(texts)) == [
+    assert payloads(temporal.timestamptz_text_encoder(-1)(texts)) == [
         -730_119 * DAY - 3600 * 10**6,
         2_921_940 * DAY + 3599 * 10**6,
     ]
@@ -192,7 +192,7 @@ def test_what_is_not_a_date_is_refused(text: str, beside: list[str]) -> None:
 @pytest.mark.parametrize("text", [*(text for text in NOT_DATES if not text.startswith("5")), *NOT_CLOCKS])
 def test_what_is_not_a_timestamp_is_refused(text: str, beside: list[str]) -> None:
     with pytest.raises(UnencodableError) as caught:
-        temporal.encode_timestamp_text(pa.array([*beside, text, *beside]))
+        temporal.timestamp_text_encoder(-1)(pa.array([*beside, text, *beside]))
     assert (caught.value.row, caught.value.value) == (len(beside), text)
 
 
@@ -202,7 +202,7 @@ def test_what_is_not_a_timestamp_is_refused(text: str, beside: list[str]) -> Non
 )
 def test_what_is_not_a_timestamp_with_offset_is_refused(text: str, beside: list[str]) -> None:
     with pytest.raises(UnencodableError) as caught:
-        temporal.encode_timestamptz_text(pa.array([*beside, text, *beside]))
+        temporal.timestamptz_text_encoder(-1)(pa.array([*beside, text, *beside]))
     assert (caught.value.row, caught.value.value) == (len(beside), text)
 
 
@@ -211,7 +211,7 @@ def test_what_is_not_a_timestamp_with_offset_is_refused(text: str, beside: list[
 def test_typed_timestamps_are_the_same_instant_in_any_unit_and_zone(unit: str, zone: str | None) -> None:
     instants = [datetime(1999, 12, 31, 23, 59, 58, tzinfo=UTC), None, datetime(2038, 1, 20, tzinfo=UTC)]
     array = pa.array(instants, pa.timestamp("us", "UTC")).cast(pa.timestamp(unit, "UTC")).cast(pa.timestamp(unit, zone))
-    field = temporal.encode_timestamp(array)
+    field = temporal.timestamp_encoder(-1)(array)
     assert payloads(field) == [-2 * 10**6, (13_899) * DAY]
 
 
@@ -232,13 +232,13 @@ def test_typed_timestamps_are_the_same_instant_in_any_unit_and_zone(unit: str, z
 )
 def test_a_typed_timestamp_that_postgresql_cannot_hold_is_refused(value: int, unit: str) -> None:
     with pytest.raises(UnencodableError) as caught:
-        temporal.encode_timestamp(pa.array([0, None, value, value], pa.timestamp(unit)))
+        temporal.timestamp_encoder(-1)(pa.array([0, None, value, value], pa.timestamp(unit)))
     assert caught.value.row == 2
 
 
 def test_the_first_and_last_typed_timestamps_are_taken() -> None:
     values = pa.array([-210_866_803_200_000_000, 2**63 - 1], pa.timestamp("us"))
-    assert payloads(temporal.encode_timestamp(values)) == [-2_451_545 * DAY, 2**63 - 1 - 946_684_800_000_000]
+    assert payloads(temporal.timestamp_encoder(-1)(values)) == [-2_451_545 * DAY, 2**63 - 1 - 946_684_800_000_000]
 
 
 @pytest.mark.parametrize("days", [-(2**31), -(2**31) + 10_956, -(2**31) + 10_957, -2_440_589, 2_145_042_906, 2**31 - 1])

@@ -10,12 +10,13 @@ import pytest
 
 from dbrestore.wire import text
 from dbrestore.wire.fields import UnencodableError
-from dbrestore.wire.text import TextEncoder
+from dbrestore.wire.text import TextColumn, TextEncoder
 
 
 def encode(*columns: pa.Array) -> bytes:
-    batch = pa.record_batch(list(columns), [f"column {number}" for number in range(len(columns))])
-    return b"".join(map(bytes, TextEncoder().encode(batch)))
+    names = [f"column {number}" for number in range(len(columns))]
+    encoder = TextEncoder([TextColumn(name) for name in names])
+    return b"".join(map(bytes, encoder.encode(pa.record_batch(list(columns), names))))
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,11 @@ def test_bytes_may_be_none_at_all() -> None:
         (pa.array([2**64 - 1], pa.uint64()), [str(2**64 - 1)]),
         (pa.array([-0.0, 5e-324, 1e21]), ["-0", "5e-324", "1e+21"]),
         (pa.array([0.1], pa.float32()), ["0.1"]),
+        (
+            pa.array([float("nan"), None, float("inf"), float("-inf"), 1.5]),
+            ["NaN", "\\N", "Infinity", "-Infinity", "1.5"],
+        ),
+        (pa.array([float("nan"), 1.5], pa.float16()), ["NaN", "1.5"]),
         (pa.array([Decimal("-0.0000001"), Decimal("1.5")]).cast(pa.decimal128(9, 7)), ["-0.0000001", "1.5000000"]),
         (pa.array([Decimal(1000), None]).cast(pa.decimal128(3, -2)), ["1000", "\\N"]),
         (pa.array([Decimal("1" * 70)], pa.decimal256(70, 0)), ["1" * 70]),
@@ -110,6 +116,30 @@ def test_what_postgresql_would_read_otherwise_is_refused(array: pa.Array, row: i
     assert (caught.value.row, caught.value.column) == (row, "column 1")
 
 
+@pytest.mark.parametrize(
+    ("content", "value", "reason"),
+    [
+        (b"\xff", "\\xff", "is not UTF-8"),
+        (b"a\0b", "a\0b", "has a NUL character"),
+        (b"\xed\xa0\x80", "\\xed\\xa0\\x80", "is not UTF-8"),
+    ],
+)
+def test_a_text_that_no_server_can_read_is_refused_by_row(content: bytes, value: str, reason: str) -> None:
+    array = pa.array([b"fine", None, content, b"fine", content]).view(pa.string())
+    with pytest.raises(UnencodableError, match=reason) as caught:
+        encode(pa.nulls(5, pa.string()), array)
+    assert (caught.value.row, caught.value.column, caught.value.value) == (2, "column 1", value)
+
+
+def test_a_check_refuses_what_text_would_lose() -> None:
+    def check(array: pa.Array) -> None:
+        raise UnencodableError(0, array[0].as_py(), "is lost")
+
+    with pytest.raises(UnencodableError, match="is lost") as caught:
+        b"".join(TextEncoder([TextColumn("c", check)]).encode(pa.record_batch([pa.array(["x"])], ["c"])))
+    assert (caught.value.row, caught.value.column, caught.value.value) == (0, "c", "x")
+
+
 def test_a_refused_row_is_counted_over_the_pieces_of_a_split_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "JOIN_LIMIT", 100)
     with pytest.raises(UnencodableError) as caught:
@@ -134,7 +164,7 @@ def test_a_batch_without_rows_has_no_bytes() -> None:
 
 def test_a_table_without_columns_has_empty_lines() -> None:
     batch = pa.RecordBatch.from_struct_array(pa.array([{}] * 3, pa.struct([])))
-    assert b"".join(map(bytes, TextEncoder().encode(batch))) == b"\n" * 3
+    assert b"".join(map(bytes, TextEncoder([]).encode(batch))) == b"\n" * 3
 
 
 def test_bytes_under_a_null_do_not_count() -> None:

@@ -44,21 +44,38 @@ SELECT a.attrelid::int8 AS table_oid,
  ORDER BY a.attrelid, a.attnum;
 
 -- name: types
--- The types of the columns, and under each domain the type that it is over, however deep.
+-- The types of the columns, and those that they are made of: under a domain what it is over, in an array its elements.
+-- A receive function is told by its name and, if an extension owns it, by that; anybody else's could be anything.
 WITH RECURSIVE used (oid) AS (
     SELECT DISTINCT a.atttypid
       FROM pg_attribute a
       JOIN pg_class c ON c.oid = a.attrelid
      WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f')
     UNION
-    SELECT t.typbasetype FROM used JOIN pg_type t ON t.oid = used.oid WHERE t.typtype = 'd'
+    SELECT part.oid
+      FROM used
+      JOIN pg_type t ON t.oid = used.oid
+      CROSS JOIN LATERAL (VALUES (t.typbasetype), (t.typelem)) AS part (oid)
+     WHERE part.oid <> 0
 )
 SELECT t.oid::int8 AS oid,
-       t.typtype::text AS kind,
+       t.typtype = 'd' AS is_domain,
        t.typbasetype::int8 AS base_oid,
-       t.typtypmod AS typmod
+       t.typtypmod AS typmod,
+       t.typelem::int8 AS element_oid,
+       t.typdelim::text AS delimiter,
+       CASE
+           WHEN e.extname IS NOT NULL THEN e.extname || '.' || p.proname
+           WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN p.proname
+           ELSE ''
+       END AS receive
   FROM used
-  JOIN pg_type t ON t.oid = used.oid;
+  JOIN pg_type t ON t.oid = used.oid
+  LEFT JOIN pg_proc p ON p.oid = t.typreceive
+  LEFT JOIN pg_depend d
+         ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+        AND d.refclassid = 'pg_extension'::regclass
+  LEFT JOIN pg_extension e ON e.oid = d.refobjid;
 
 -- name: foreign_keys
 -- Those that somebody declared: their copies on partitions have a parent.

@@ -1,0 +1,79 @@
+"""hstore_recv: int32 number of pairs, then key and value of each as fields (contrib/hstore/hstore_io.c).
+
+Texts are those of hstore_out: ``"key"=>"value", "other"=>NULL``.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dbrestore.wire.fields import (
+    UnencodableError,
+    VariableField,
+    from_rows,
+    merge,
+    parsed_text,
+    rows_of,
+    slices,
+    string_buffers,
+    validity,
+    where_valid,
+)
+from dbrestore.wire.literals import ESCAPE_PATTERN, gather
+
+NULL_LENGTH = b"\xff\xff\xff\xff"
+PLAIN_PATTERN = r'^(?:"[^"\\]*"=>(?:"[^"\\]*"|NULL)(?:, "[^"\\]*"=>(?:"[^"\\]*"|NULL))*)?$'
+STRING = r'"((?:[^"\\]|\\.)*)"'
+PAIR_PATTERN = re.compile(rf"{STRING}=>(?:{STRING}|NULL)(?:, |$)", re.DOTALL)
+QUOTE, NULL_START = b'"N'
+ARROW = b"=>"
+
+
+def encode_hstore(array: pa.Array) -> VariableField:
+    """Raises UnencodableError for a text that hstore_out does not write."""
+    valid = validity(array)
+    texts = array if valid is None else array.drop_null()
+    is_plain = np.asarray(pc.match_substring_regex(texts, PLAIN_PATTERN))
+    plain = _encode_plain(texts if is_plain.all() else texts.filter(pa.array(is_plain)))
+    with rows_of(valid):
+        others = [_payload(parsed_text(texts, row), row) for row in np.flatnonzero(~is_plain).tolist()]
+    return VariableField(merge(plain, pa.array(others, pa.binary()), is_plain, valid))
+
+
+def _encode_plain(texts: pa.Array) -> pa.Array:
+    """Payloads of texts that fit PLAIN_PATTERN: without a backslash, quotes do no more than delimit."""
+    offsets, data = string_buffers(texts)
+    quotes = np.flatnonzero(data == QUOTE)
+    starts, ends = quotes[0::2] + 1, quotes[1::2]
+    padded = np.append(data, np.zeros(4, np.uint8))
+    is_key = (padded[ends + 1] == ARROW[0]) & (padded[ends + 2] == ARROW[1])
+    lacks_value = is_key & (padded[ends + 3] == NULL_START)
+    lengths = from_rows((ends - starts).astype(">i4"))
+    nulls = where_valid(np.full(int(lacks_value.sum()), np.void(NULL_LENGTH)), lacks_value)
+    fields = pc.binary_join_element_wise(lengths, gather(data, starts, ends).cast(pa.binary()), nulls, b"")
+    rows = np.searchsorted(starts, offsets)
+    pairs = np.concatenate([[0], np.cumsum(is_key)])[rows]
+    counts = from_rows(np.diff(pairs).astype(">i4"))
+    return pc.binary_join_element_wise(counts, slices(fields, rows), b"")
+
+
+def _payload(text: str, row: int) -> bytes:
+    pieces = []
+    position = 0
+    while position < len(text):
+        match = PAIR_PATTERN.match(text, position)
+        if match is None:
+            raise UnencodableError(row, text, "is not an hstore")
+        pieces.append(_field(match[1]) + (NULL_LENGTH if match[2] is None else _field(match[2])))
+        position = match.end()
+    return struct.pack(">i", len(pieces)) + b"".join(pieces)
+
+
+def _field(escaped: str) -> bytes:
+    content = ESCAPE_PATTERN.sub(r"\1", escaped).encode()
+    return struct.pack(">i", len(content)) + content
