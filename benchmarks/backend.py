@@ -1,0 +1,81 @@
+"""What loading costs on each side: CPU seconds of this process, and of the server's backend."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from dbrestore.wire.registry import CopyFormat, WireColumn, stream_encoder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    import asyncpg
+    import pyarrow as pa
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """CPU seconds."""
+
+    client: float
+    server: float
+
+    @property
+    def both(self) -> float:
+        """Of both sides together."""
+        return self.client + self.server
+
+
+async def load_cost(
+    connection: asyncpg.Connection,
+    table: str,
+    columns: Sequence[WireColumn],
+    batches: Sequence[pa.RecordBatch],
+    copy_format: CopyFormat,
+    runs: int,
+) -> Cost:
+    """Medians of encoding the batches, and of the backend's taking them in by COPY. The table is emptied each time."""
+    costs = [await _once(connection, table, columns, batches, copy_format) for _ in range(runs)]
+    return Cost(median(cost.client for cost in costs), median(cost.server for cost in costs))
+
+
+async def _once(
+    connection: asyncpg.Connection,
+    table: str,
+    columns: Sequence[WireColumn],
+    batches: Sequence[pa.RecordBatch],
+    copy_format: CopyFormat,
+) -> Cost:
+    encoder = stream_encoder(columns, copy_format)
+    started = time.process_time()
+    chunks = [chunk for batch in batches for chunk in encoder.encode(batch)]
+    client = time.process_time() - started
+    await connection.execute(f"TRUNCATE {table}")
+    backend = connection.get_server_pid()
+    before = backend_seconds(backend)
+    await connection.copy_to_table(
+        table,
+        columns=[column.name for column in columns],
+        source=_stream([encoder.header, *chunks, encoder.trailer]),
+        format=copy_format.value,
+    )
+    return Cost(client, backend_seconds(backend) - before)
+
+
+async def _stream(chunks: Iterable[pa.Buffer | bytes]) -> AsyncIterator[pa.Buffer | bytes]:
+    for chunk in chunks:
+        if len(chunk):
+            yield chunk
+
+
+def backend_seconds(pid: int) -> float:
+    """User and system time of a process so far, by Linux's /proc (proc(5), stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
