@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dbrestore.testing.databases import create_database
 from dbrestore.testing.postgres import PostgresServer
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 SAMPLES = TESTS.parents[1] / "shared" / "samples"
 SERVER_FOLDERS = ("integration", "acceptance")
+
+# A machine that is busy with something else is no reason for a failure.
+settings.register_profile("dbrestore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dbrestore")
 
 
 def pytest_configure() -> None:

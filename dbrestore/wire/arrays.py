@@ -2,7 +2,7 @@
 
 Payload (src/backend/utils/adt/arrayfuncs.c): int32 number of dimensions, flags, oid of the element type, then length
 and lower bound of each dimension, then the elements as fields. The usual literal, ``{1,2,NULL}``, is taken apart in
-arrays; those with quotes, more dimensions or lower bounds one by one.
+arrays; those with more dimensions or lower bounds one by one.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from dbrestore.wire.fields import (
     validity,
     where_valid,
 )
-from dbrestore.wire.literals import ESCAPE_PATTERN, gather
+from dbrestore.wire.literals import ESCAPE_PATTERN, gather, hide_escapes, show_escapes
 
 NULL_LENGTH = b"\xff\xff\xff\xff"
 PLAIN_PATTERN = r'^(?:"[^"\\]*"=>(?:"[^"\\]*"|NULL)(?:, "[^"\\]*"=>(?:"[^"\\]*"|NULL))*)?$'
@@ -38,14 +38,18 @@ def encode_hstore(array: pa.Array) -> VariableField:
     """Raises UnencodableError for a text that hstore_out does not write."""
     valid = validity(array)
     texts = array if valid is None else array.drop_null()
-    is_plain = np.asarray(pc.match_substring_regex(texts, PLAIN_PATTERN))
-    plain = _encode_plain(texts if is_plain.all() else texts.filter(pa.array(is_plain)))
+    hidden = hide_escapes(texts)
+    unescaped = texts if hidden is None else hidden
+    is_plain = np.asarray(pc.match_substring_regex(unescaped, PLAIN_PATTERN))
+    plain = _encode_plain(
+        unescaped if is_plain.all() else unescaped.filter(pa.array(is_plain)), has_hidden=unescaped is not texts
+    )
     with rows_of(valid):
         others = [_payload(parsed_text(texts, row), row) for row in np.flatnonzero(~is_plain).tolist()]
     return VariableField(merge(plain, pa.array(others, pa.binary()), is_plain, valid))
 
 
-def _encode_plain(texts: pa.Array) -> pa.Array:
+def _encode_plain(texts: pa.Array, *, has_hidden: bool) -> pa.Array:
     """Payloads of texts that fit PLAIN_PATTERN: without a backslash, quotes do no more than delimit."""
     offsets, data = string_buffers(texts)
     quotes = np.flatnonzero(data == QUOTE)
@@ -55,7 +59,10 @@ def _encode_plain(texts: pa.Array) -> pa.Array:
     lacks_value = is_key & (padded[ends + 3] == NULL_START)
     lengths = from_rows((ends - starts).astype(">i4"))
     nulls = where_valid(np.full(int(lacks_value.sum()), np.void(NULL_LENGTH)), lacks_value)
-    fields = pc.binary_join_element_wise(lengths, gather(data, starts, ends).cast(pa.binary()), nulls, b"")
+    strings = gather(data, starts, ends)
+    if has_hidden:
+        strings = show_escapes(strings)
+    fields = pc.binary_join_element_wise(lengths, strings.cast(pa.binary()), nulls, b"")
     rows = np.searchsorted(starts, offsets)
     pairs = np.concatenate([[0], np.cumsum(is_key)])[rows]
     counts = from_rows(np.diff(pairs).astype(">i4"))

@@ -11,13 +11,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dbrestore.wire.fields import Array, FixedField, UnencodableError, fixed_field, text_at
+from dbrestore.wire.clocks import COLON, LONGEST, MICROSECONDS, ZERO, read_clocks
+from dbrestore.wire.fields import Array, FixedField, UnencodableError, fixed_field, string_buffers, text_at
+from dbrestore.wire.literals import gather
 from dbrestore.wire.temporal import refuse_finer, to_microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-MICROSECONDS = 10**6
+PLUS, MINUS, BLANK = b"+- "
+END_MICROSECONDS = 25 * 3600 * MICROSECONDS
+"""What time_recv refuses beyond 24:00:00 it does itself."""
+MAX_ZONE_HOURS = 15
 MINUTES_AND_SECONDS = r":(?P<m>[0-5][0-9]):(?P<s>[0-5][0-9])(?:\.(?P<f>[0-9]{1,6}))?"
 TIME_PATTERN = rf"^(?P<h>[01][0-9]|2[0-4]){MINUTES_AND_SECONDS}$"
 ZONE_PATTERN = r"(?P<sign>[+-])(?P<zh>0[0-9]|1[0-5])(?::(?P<zm>[0-5][0-9])(?::(?P<zs>[0-5][0-9]))?)?"
@@ -57,8 +62,11 @@ def time_text_encoder(typmod: int) -> Callable[[pa.Array], FixedField]:
     """An encoder of the text of time_out: int64 microseconds, 24:00:00 included."""
 
     def parse(texts: pa.Array) -> Array:
-        groups = _Groups(texts, TIME_PATTERN, "a time")
-        return refuse_finer(texts, _clock(groups), typmod).astype(">i8")
+        offsets, data = string_buffers(texts)
+        clocks = read_clocks(data, offsets[:-1], offsets[1:])
+        if clocks is None or clocks.max(initial=0) >= END_MICROSECONDS:
+            clocks = _clock(_Groups(texts, TIME_PATTERN, "a time"))
+        return refuse_finer(texts, clocks, typmod).astype(">i8")
 
     return lambda array: fixed_field(array, parse)
 
@@ -77,14 +85,41 @@ def timetz_text_encoder(typmod: int) -> Callable[[pa.Array], FixedField]:
     """An encoder of the text of timetz_out: int64 microseconds, int32 seconds west of Greenwich."""
 
     def parse(texts: pa.Array) -> Array:
-        groups = _Groups(texts, TIMETZ_PATTERN, "a time with a zone")
-        payloads = np.empty(len(texts), TIMETZ_PAYLOAD)
-        payloads["time"] = refuse_finer(texts, _clock(groups), typmod)
-        east = groups.number("zh") * 3600 + groups.number("zm") * 60 + groups.number("zs")
-        payloads["zone"] = np.where(groups.is_minus("sign"), east, -east)
+        payloads = _parse_whole_zones(texts)
+        if payloads is None:
+            payloads = _parse_any_zones(texts)
+        refuse_finer(texts, payloads["time"].astype(np.int64), typmod)
         return payloads
 
     return lambda array: fixed_field(array, parse)
+
+
+def _parse_whole_zones(texts: pa.Array) -> Array | None:
+    """Of zones of whole hours, ``+02``; None if there is another one."""
+    offsets, data = string_buffers(texts)
+    if np.diff(offsets).min(initial=LONGEST) < len("HH:MM:SS+HH"):
+        return None
+    signs = offsets[1:] - len("+HH")
+    is_minus = data[signs] == MINUS
+    hours = (data[signs + 1] - ZERO).astype(np.int64) * 10 + (data[signs + 2] - ZERO)
+    clocks = read_clocks(data, offsets[:-1], signs)
+    if clocks is None or clocks.max(initial=0) >= END_MICROSECONDS or not (is_minus | (data[signs] == PLUS)).all():
+        return None
+    if hours.max(initial=0) > MAX_ZONE_HOURS or (data[signs + 2] - ZERO > 9).any():
+        return None
+    payloads = np.empty(len(texts), TIMETZ_PAYLOAD)
+    payloads["time"] = clocks
+    payloads["zone"] = np.where(is_minus, hours, -hours) * 3600
+    return payloads
+
+
+def _parse_any_zones(texts: pa.Array) -> Array:
+    groups = _Groups(texts, TIMETZ_PATTERN, "a time with a zone")
+    payloads = np.empty(len(texts), TIMETZ_PAYLOAD)
+    payloads["time"] = _clock(groups)
+    east = groups.number("zh") * 3600 + groups.number("zm") * 60 + groups.number("zs")
+    payloads["zone"] = np.where(groups.is_minus("sign"), east, -east)
+    return payloads
 
 
 def interval_text_encoder(typmod: int) -> Callable[[pa.Array], FixedField]:
@@ -119,6 +154,50 @@ def _refuse_cut(texts: pa.Array, payloads: Array, steps: Sequence[int]) -> None:
 
 
 def _parse_intervals(texts: pa.Array) -> Array:
+    payloads = _parse_clocks_apart(texts)
+    return _parse_any_intervals(texts) if payloads is None else payloads
+
+
+def _parse_clocks_apart(texts: pa.Array) -> Array | None:
+    """Clocks as arrays, and what comes before them once for each distinct text; None if that is not possible."""
+    offsets, data = string_buffers(texts)
+    starts, ends = offsets[:-1], offsets[1:]
+    if len(texts) == 0 or (starts == ends).any() or (data[ends - 1] == BLANK).any():
+        return None
+    if ((data[1:] == BLANK) & (data[:-1] == BLANK)).any() or (data[starts] == BLANK).any():
+        return None
+    blanks = np.concatenate([[-1], np.flatnonzero(data == BLANK)])
+    clocks_from = np.maximum(blanks[np.searchsorted(blanks, ends) - 1] + 1, starts)
+    is_minus = data[clocks_from] == MINUS
+    digits_from = clocks_from + (is_minus | (data[clocks_from] == PLUS))
+    has_clock = data[np.minimum(digits_from + 2, len(data) - 1)] == COLON
+    has_clock &= digits_from + 2 < ends
+    clocks = np.zeros(len(texts), np.int64)
+    read = read_clocks(data, digits_from[has_clock], ends[has_clock])
+    fields = _parse_fields(gather(data, starts, np.where(has_clock, np.maximum(clocks_from - 1, starts), ends)))
+    if read is None or fields is None:
+        return None
+    clocks[has_clock] = read
+    payloads = np.empty(len(texts), INTERVAL_PAYLOAD)
+    payloads["time"] = np.where(is_minus & has_clock, -clocks, clocks)
+    payloads["months"], payloads["days"] = fields
+    return payloads
+
+
+def _parse_fields(texts: pa.Array) -> tuple[Array, Array] | None:
+    """Months and days of ``1 year 2 mons 3 days``, nothing being none of them."""
+    encoded = texts.dictionary_encode()
+    try:
+        payloads = _parse_finite(pc.if_else(pc.equal(encoded.dictionary, ""), "00:00:00", encoded.dictionary))
+    except UnencodableError:
+        return None
+    if payloads["time"].any():
+        return None
+    indices = np.asarray(encoded.indices)
+    return payloads["months"][indices], payloads["days"][indices]
+
+
+def _parse_any_intervals(texts: pa.Array) -> Array:
     infinite = {text: pc.equal(texts, text).to_numpy(zero_copy_only=False) for text in INFINITIES}
     if any(rows.any() for rows in infinite.values()):
         finite = pc.if_else(pa.array(np.logical_or(*infinite.values())), "00:00:00", texts)

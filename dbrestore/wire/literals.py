@@ -1,12 +1,12 @@
 """Literals with elements: arrays (PostgreSQL documentation, "Array Input and Output Syntax") and vectors.
 
-Those of one dimension and without a backslash are taken apart in arrays, all of a batch at once; the others one by one.
+Those of one dimension are taken apart in arrays, all of a batch at once; the others one by one.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMA, QUOTE, BACKSLASH = b',"\\'
+HIDDEN_QUOTE, HIDDEN_BACKSLASH = b"\x01\x02"
 SPACE, FIRST_BLANK, BLANKS = ord(" "), ord("\t"), len("\t\n\v\f\r")
 """What array_isspace takes for a blank: array_out puts these into quotes."""
 MAX_DIMENSIONS = 6
@@ -43,32 +44,74 @@ class Elements:
         return np.diff(self.starts)
 
 
-def split_literals(texts: pa.Array, brackets: bytes) -> Elements | None:
-    """Take literals of one dimension apart that have no backslash; None if one of them is anything else."""
-    offsets, data = string_buffers(texts)
-    if (data == BACKSLASH).any():
+def hide_escapes(texts: pa.Array) -> pa.Array | None:
+    """Texts in which one character stands for each escaped quote or backslash, so that quotes do no more than delimit.
+
+    None if a text has such characters of its own, or another escape. ``show_escapes`` brings back what was escaped.
+    """
+    _, data = string_buffers(texts)
+    if not (data == BACKSLASH).any():
+        return texts
+    if (data == HIDDEN_QUOTE).any() or (data == HIDDEN_BACKSLASH).any():
         return None
+    for character, hidden in (("\\", HIDDEN_BACKSLASH), ('"', HIDDEN_QUOTE)):
+        texts = pc.replace_substring(texts, f"\\{character}", chr(hidden))
+    _, data = string_buffers(texts)
+    return None if (data == BACKSLASH).any() else texts
+
+
+def show_escapes(pieces: pa.Array) -> pa.Array:
+    """The same pieces of text with what was hidden in them; none of them changes its length."""
+    data = pieces.buffers()[2]
+    content = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+    for character, hidden in (("\\", HIDDEN_BACKSLASH), ('"', HIDDEN_QUOTE)):
+        if (content == hidden).any():
+            pieces = pc.replace_substring(pieces, chr(hidden), character)
+    return pieces
+
+
+def split_literals(texts: pa.Array, brackets: bytes) -> Elements | None:
+    """Take literals of one dimension apart; None if one of them is anything else, or has an unusual escape."""
+    unescaped = hide_escapes(texts)
+    if unescaped is None:
+        return None
+    elements = _split(unescaped, brackets)
+    return elements if elements is None or unescaped is texts else replace(elements, texts=show_escapes(elements.texts))
+
+
+def _split(texts: pa.Array, brackets: bytes) -> Elements | None:
+    offsets, data = string_buffers(texts)
     is_quote = data == QUOTE
-    outside = ~np.bitwise_xor.accumulate(is_quote)
+    has_quotes = is_quote.any()
+    outside = ~np.bitwise_xor.accumulate(is_quote) if has_quotes else np.True_
+    if (_is_blank(data) & outside).any():
+        return None
     opening, closing = (np.flatnonzero((data == bracket) & outside) for bracket in brackets)
     if not (np.array_equal(opening, offsets[:-1]) and np.array_equal(closing, offsets[1:] - 1)):
         return None
-    is_limit = (data == COMMA) | (data == brackets[0]) | (data == brackets[1])
-    limits = np.flatnonzero(is_limit & outside)
+    limits = np.flatnonzero(((data == COMMA) | (data == brackets[0]) | (data == brackets[1])) & outside)
     is_first = data[limits] == brackets[0]
     is_last = data[limits] == brackets[1]
     starts, ends = limits[~is_last] + 1, limits[~is_first]
-    rows = np.cumsum(is_first)[~is_last] - 1
-    is_element = ~((ends == starts) & (data[starts - 1] == brackets[0]) & (data[ends] == brackets[1]))
-    starts, ends, rows = starts[is_element], ends[is_element], rows[is_element]
+    firsts = np.flatnonzero(is_first) - np.arange(len(texts))
+    is_element = (ends > starts) | (data[starts - 1] == COMMA) | (data[np.minimum(ends, len(data) - 1)] == COMMA)
+    if not is_element.all():
+        starts, ends = starts[is_element], ends[is_element]
+        firsts -= np.concatenate([[0], np.cumsum(~is_element)])[firsts]
     is_quoted = data[np.minimum(starts, len(data) - 1)] == QUOTE
     if ((ends == starts) | (is_quoted & (data[ends - 1] != QUOTE))).any():
         return None
-    is_blank = (data == SPACE) | (data - FIRST_BLANK < BLANKS)
-    if np.count_nonzero(is_quote) != 2 * np.count_nonzero(is_quoted) or (is_blank & outside).any():
+    if has_quotes and np.count_nonzero(is_quote) != 2 * np.count_nonzero(is_quoted):
         return None
     elements = _with_nulls(gather(data, starts + is_quoted, ends - is_quoted), is_quoted)
-    return Elements(elements, np.searchsorted(rows, np.arange(len(texts) + 1)))
+    return Elements(elements, np.append(firsts, len(starts)))
+
+
+def _is_blank(data: Array) -> Array:
+    is_blank: Array = data <= SPACE
+    if is_blank.any():
+        is_blank &= (data == SPACE) | (data - FIRST_BLANK < BLANKS)
+    return is_blank
 
 
 def _with_nulls(elements: pa.Array, is_quoted: Array) -> pa.Array:
@@ -76,7 +119,9 @@ def _with_nulls(elements: pa.Array, is_quoted: Array) -> pa.Array:
     if not may_be_null.any():
         return elements
     is_null = may_be_null & np.asarray(pc.equal(pc.ascii_upper(elements), "NULL"))
-    return pc.if_else(pa.array(is_null), pa.scalar(None, pa.string()), elements)
+    _, offsets, data = elements.buffers()
+    bitmap = pa.py_buffer(np.packbits(~is_null, bitorder="little"))
+    return pa.StringArray.from_buffers(len(elements), offsets, data, bitmap)
 
 
 def gather(data: Array, starts: Array, ends: Array) -> pa.Array:

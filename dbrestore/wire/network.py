@@ -5,7 +5,6 @@ Source: src/backend/utils/adt/network.c. IPv4 is parsed in arrays, IPv6 one by o
 
 from __future__ import annotations
 
-import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,10 @@ from dbrestore.wire.fields import (
     VariableField,
     from_rows,
     merge,
+    rows_at,
     rows_of,
+    spread,
+    string_buffers,
     text_at,
     validity,
 )
@@ -31,9 +33,9 @@ FAMILY_IPV4 = 2
 FAMILY_IPV6 = 3
 IPV4_BITS = 32
 IPV6_BITS = 128
-IPV4_PATTERN = r"^(?P<a>[0-9]{1,3})\.(?P<b>[0-9]{1,3})\.(?P<c>[0-9]{1,3})\.(?P<d>[0-9]{1,3})(?:/(?P<bits>[0-9]{1,2}))?$"
-IPV6_PATTERN = re.compile(r"([0-9a-fA-F:.]+)(?:/(0|[1-9][0-9]{0,2}))?")
-IPV4_PAYLOAD = np.dtype([("head", "u1", 4), ("address", "u1", 4)])
+IPV4_PATTERN = r"^[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(/[0-9]{1,2})?$"
+IPV6_PATTERN = r"^[0-9a-fA-F:.]+(/(0|[1-9][0-9]{0,2}))?$"
+ZERO, DOT, SLASH, COLON = b"0./:"
 
 
 def network_encoder(*, is_cidr: bool) -> Callable[[pa.Array], VariableField]:
@@ -42,42 +44,68 @@ def network_encoder(*, is_cidr: bool) -> Callable[[pa.Array], VariableField]:
     def encode(array: pa.Array) -> VariableField:
         valid = validity(array)
         texts = array if valid is None else array.drop_null()
-        values, is_ipv4 = _parse_ipv4(texts, is_cidr=is_cidr)
+        is_ipv6 = _have_colon(texts)
         with rows_of(valid):
-            payloads = [
-                _ipv6_payload(text_at(texts, row), row, is_cidr=is_cidr) for row in np.flatnonzero(~is_ipv4).tolist()
-            ]
-        return VariableField(merge(from_rows(values), pa.array(payloads, pa.binary()), is_ipv4, valid))
+            ipv4 = _encode_ipv4(texts, is_cidr=is_cidr) if not is_ipv6.any() else None
+            if ipv4 is not None:
+                return VariableField(spread(ipv4, valid))
+            with rows_at(np.flatnonzero(~is_ipv6)):
+                ipv4 = _encode_ipv4(texts.filter(pa.array(~is_ipv6)), is_cidr=is_cidr)
+            with rows_at(np.flatnonzero(is_ipv6)):
+                ipv6 = _encode_ipv6(texts.filter(pa.array(is_ipv6)), is_cidr=is_cidr)
+        return VariableField(merge(ipv4, ipv6, ~is_ipv6, valid))
 
     return encode
 
 
-def _parse_ipv4(texts: pa.Array, *, is_cidr: bool) -> tuple[Array, Array]:
-    """Payloads of the texts that are IPv4, and which these are."""
-    found = pc.extract_regex(texts, IPV4_PATTERN)
-    numbers = [_numbers(found.field(index)) for index in range(5)]
-    is_ipv4 = found.is_valid().to_numpy(zero_copy_only=False)
-    is_ipv4 &= np.logical_and.reduce([number <= 255 for number in numbers[:4]]) & (numbers[4] <= IPV4_BITS)
-    values = np.empty(int(is_ipv4.sum()), IPV4_PAYLOAD)
-    values["head"] = (FAMILY_IPV4, 0, is_cidr, 4)
-    values["head"][:, 1] = numbers[4][is_ipv4]
-    for index in range(4):
-        values["address"][:, index] = numbers[index][is_ipv4]
-    return values, is_ipv4
+def _have_colon(texts: pa.Array) -> Array:
+    offsets, data = string_buffers(texts)
+    have = np.zeros(len(texts), bool)
+    have[np.searchsorted(offsets, np.flatnonzero(data == COLON), side="right") - 1] = True
+    return have
 
 
-def _numbers(texts: pa.Array) -> Array:
-    """The digits of a group as numbers; a netmask that is not written is that of one host."""
-    written = pc.if_else(pc.equal(texts, ""), str(IPV4_BITS), texts).fill_null("0")
-    numbers: Array = written.cast(pa.int16()).to_numpy()
+def _encode_ipv4(texts: pa.Array, *, is_cidr: bool) -> pa.Array:
+    offsets, data = string_buffers(texts)
+    _refuse(texts, ~np.asarray(pc.match_substring_regex(texts, IPV4_PATTERN)))
+    slashes = np.flatnonzero(data == SLASH)
+    rows_with_mask = np.searchsorted(offsets, slashes, side="right") - 1
+    ends = offsets[1:].copy()
+    ends[rows_with_mask] = slashes
+    bits = np.full(len(texts), IPV4_BITS, np.int64)
+    bits[rows_with_mask] = _numbers(data, slashes + 1, offsets[1:][rows_with_mask])
+    dots = np.flatnonzero(data == DOT).reshape(-1, 3)
+    octets = _numbers(data, np.column_stack([offsets[:-1], dots + 1]), np.column_stack([dots, ends]))
+    _refuse(texts, (octets > 255).any(axis=1) | (bits > IPV4_BITS))
+    payloads = np.empty((len(texts), 8), np.uint8)
+    payloads[:, :4] = (FAMILY_IPV4, 0, is_cidr, 4)
+    payloads[:, 1] = bits
+    payloads[:, 4:] = octets
+    return from_rows(payloads.view("V8")[:, 0])
+
+
+def _numbers(data: Array, starts: Array, ends: Array) -> Array:
+    """One to three digits as a number."""
+    numbers: Array = (data[ends - 1] - ZERO).astype(np.int64)
+    for place, weight in ((2, 10), (3, 100)):
+        numbers += np.where(ends - starts >= place, (data[ends - place] - ZERO).astype(np.int64) * weight, 0)
     return numbers
 
 
-def _ipv6_payload(text: str, row: int, *, is_cidr: bool) -> bytes:
-    match = IPV6_PATTERN.fullmatch(text)
-    try:
-        address, bits = match.groups() if match else ("", None)
-        packed = socket.inet_pton(socket.AF_INET6, address)
-        return bytes((FAMILY_IPV6, int(bits or IPV6_BITS), is_cidr, len(packed))) + packed
-    except (OSError, ValueError):
-        raise UnencodableError(row, text, "is not an address") from None
+def _encode_ipv6(texts: pa.Array, *, is_cidr: bool) -> pa.Array:
+    _refuse(texts, ~np.asarray(pc.match_substring_regex(texts, IPV6_PATTERN)))
+    payloads = []
+    for row, text in enumerate(texts.to_pylist()):
+        address, _, bits = text.partition("/")
+        try:
+            packed = socket.inet_pton(socket.AF_INET6, address)
+            payloads.append(bytes((FAMILY_IPV6, int(bits or IPV6_BITS), is_cidr, len(packed))) + packed)
+        except (OSError, ValueError):
+            raise UnencodableError(row, text, "is not an address") from None
+    return pa.array(payloads, pa.binary())
+
+
+def _refuse(texts: pa.Array, bad: Array) -> None:
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise UnencodableError(row, text_at(texts, row), "is not an address")

@@ -16,8 +16,9 @@ import pyarrow as pa
 from dbrestore.wire import bits, hexadecimal, hstores, intervals, network, numeric, scalars, temporal, vectors
 from dbrestore.wire.arrays import array_encoder
 from dbrestore.wire.binary import BinaryEncoder
+from dbrestore.wire.distinct import encode_source
 from dbrestore.wire.fields import Field
-from dbrestore.wire.sources import plain_source, plain_type
+from dbrestore.wire.sources import plain_type
 from dbrestore.wire.text import BYTEA_PREFIX, TextColumn, TextEncoder, as_text, has_text
 
 Encoder: TypeAlias = Callable[[pa.Array], Field]
@@ -166,13 +167,17 @@ def find_encoder(source: pa.DataType, target: PgType) -> Encoder | None:
     kind = plain_type(source)
     if target.receive == ARRAY_RECEIVE and target.element is not None and _STRING(kind):
         element = find_encoder(pa.string(), target.element)
-        return None if element is None else _after(plain_source, array_encoder(target.element.oid, element))
+        return None if element is None else _from_source(array_encoder(target.element.oid, element))
     choices = _ENCODERS.get(target.receive, ())
     encoder = next((choice(target.typmod) for accepts, choice in choices if accepts(kind)), None)
     if encoder is None and has_text(kind) and not _STRING(kind):
         from_text = find_encoder(pa.string(), target)
         encoder = None if from_text is None else _after(as_text, from_text)
-    return None if encoder is None else _after(plain_source, encoder)
+    return None if encoder is None else _from_source(encoder)
+
+
+def _from_source(encoder: Encoder) -> Encoder:
+    return lambda array: encode_source(array, encoder)
 
 
 def _after(convert: Callable[[pa.Array], pa.Array], encoder: Encoder) -> Encoder:
@@ -180,12 +185,58 @@ def _after(convert: Callable[[pa.Array], pa.Array], encoder: Encoder) -> Encoder
 
 
 def text_reasons(columns: Sequence[WireColumn]) -> tuple[str, ...]:
-    """Why a table with these columns cannot go as COPY binary; empty if it can."""
-    return tuple(
+    """Why a table with these columns goes as COPY text; empty if it goes as binary.
+
+    It cannot go as binary where a column has no encoder, and would not be faster where the columns that cost more as
+    binary outweigh the others.
+    """
+    missing = tuple(
         f"{column.name}: no binary encoder from {column.source} to {column.target.name}"
         for column in columns
         if find_encoder(column.source, column.target) is None
     )
+    if missing or sum(_saved(column.target) for column in columns) >= 0:
+        return missing
+    return tuple(
+        f"{column.name}: {column.target.name} costs less as text" for column in columns if _saved(column.target) < 0
+    )
+
+
+def _saved(target: PgType) -> int:
+    """Nanoseconds of CPU, here and in the server together, that binary saves for each value; negative if it costs."""
+    if target.element is not None:
+        return _SAVED_BY_ELEMENT.get(target.element.receive, _SAVED_BY_ARRAY)
+    return _SAVED.get(target.receive, _SAVED_BY_OTHERS)
+
+
+_SAVED = {
+    "cidr_recv": -85,
+    "date_recv": 75,
+    "float8recv": 200,
+    "hstore.hstore_recv": -170,
+    "inet_recv": -40,
+    "interval_recv": 105,
+    "jsonb_recv": 135,
+    "macaddr_recv": 290,
+    "textrecv": 135,
+    "timestamp_recv": 290,
+    "timestamptz_recv": 250,
+    "uuid_recv": 355,
+    "varbit_recv": -35,
+    "varcharrecv": 130,
+}
+_SAVED_BY_ELEMENT = {
+    "int2recv": -200,
+    "int4recv": -200,
+    "int8recv": -200,
+    "numeric_recv": -335,
+    "timestamptz_recv": 0,
+    "timestamp_recv": 0,
+    "uuid_recv": 900,
+}
+_SAVED_BY_ARRAY = -110
+_SAVED_BY_OTHERS = 40
+"""Measured by benchmarks/encoders.py; see docs/performance.md."""
 
 
 def stream_encoder(columns: Sequence[WireColumn], copy_format: CopyFormat) -> StreamEncoder:
@@ -197,6 +248,20 @@ def stream_encoder(columns: Sequence[WireColumn], copy_format: CopyFormat) -> St
 
 
 def _text_column(column: WireColumn) -> TextColumn:
-    """With the binary encoder as a check; uuid_in takes its digits bare."""
-    check = find_encoder(column.source, column.target)
+    """With the binary encoder as a check where it may be needed; uuid_in takes its digits bare."""
+    needs_check = _may_change(column.target) or not _STRING(column.source)
+    check = find_encoder(column.source, column.target) if needs_check else None
     return TextColumn(column.name, check, b"" if column.target.receive == UUID_RECEIVE else BYTEA_PREFIX)
+
+
+def _may_change(target: PgType) -> bool:
+    """Whether the type's text input may round a value, or leave a part of it out, without a word."""
+    if target.element is not None:
+        return _may_change(target.element)
+    return target.receive in _CAREFREE or (target.typmod >= 0 and target.receive in _ROUNDING)
+
+
+_CAREFREE = {"date_recv", "float4recv", "float8recv", "time_recv", "timetz_recv"}
+"""date_in leaves out a time of day, time_in a date; float4in and float8in round."""
+_ROUNDING = {"interval_recv", "numeric_recv", "timestamp_recv", "timestamptz_recv", "varcharrecv"}
+"""By typmod."""

@@ -5,6 +5,7 @@ Wire forms: the ``*recv`` functions of PostgreSQL (src/backend/utils/adt).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,14 +20,18 @@ from dbrestore.wire.fields import (
     fixed_field,
     primitive_values,
     shown_value,
+    string_buffers,
+    text_at,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-INTEGER_PATTERN = r"^-?[0-9]{1,19}$"
+INTEGER_PATTERN = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 """Of all numbers that 64 bits hold; int64 holds most of them."""
+NO_INTEGER = "is not an integer of 64 bits"
+ZERO, MINUS = b"0-"
 FLOAT_PATTERN = r"^-?(?:[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|Infinity)$|^NaN$"
 ZERO_PATTERN = r"^-?[0.]+(?:e|$)"
 TRUE, FALSE = pa.array(["t", "true", "1"]), pa.array(["f", "false", "0"])
@@ -64,17 +69,22 @@ def integer_text_encoder(width: int) -> Callable[[pa.Array], FixedField]:
     encode = integer_encoder(width)
 
     def parse(texts: pa.Array) -> Array:
-        matches = pc.match_substring_regex(texts, INTEGER_PATTERN)
-        _refuse_first(texts, ~np.asarray(matches), "is not an integer of 64 bits")
+        _, data = string_buffers(texts)
         try:
+            if ((data - ZERO > 9) & (data != MINUS)).any():
+                raise pa.ArrowInvalid("Arrow reads hexadecimal digits as well")
             values = texts.cast(pa.int64())
         except pa.ArrowInvalid:
-            too_large = [not -(2**63) <= int(text) < 2**63 for text in texts.to_pylist()]
-            _refuse_first(texts, np.array(too_large), "is not an integer of 64 bits")
+            _refuse_first(texts, np.array([not _is_int64(texts, row) for row in range(len(texts))]), NO_INTEGER)
             raise
         return encode(values).values
 
     return lambda array: fixed_field(array, parse)
+
+
+def _is_int64(texts: pa.Array, row: int) -> bool:
+    text = text_at(texts, row)
+    return INTEGER_PATTERN.fullmatch(text) is not None and -(2**63) <= int(text) < 2**63
 
 
 def float_encoder(width: int) -> Callable[[pa.Array], FixedField]:

@@ -160,6 +160,15 @@ def test_a_table_whose_columns_all_have_encoders_has_no_reasons() -> None:
     assert text_reasons([]) == ()
 
 
+def test_a_table_goes_as_text_only_where_what_costs_more_as_binary_outweighs_the_rest() -> None:
+    number = WireColumn("n", pa.int32(), pg_type("int4recv"))
+    key = WireColumn("key", pa.string(), pg_type("uuid_recv", "uuid"))
+    array = PgType("integer[]", "array_recv", element=pg_type("int4recv"))
+    scores = WireColumn("scores", pa.string(), array)
+    assert text_reasons([number, scores]) == ("scores: integer[] costs less as text",)
+    assert text_reasons([number, scores, key]) == ()
+
+
 def test_the_format_chooses_the_stream() -> None:
     columns = [WireColumn("id", pa.int64(), pg_type("int8recv"))]
     assert isinstance(stream_encoder(columns, CopyFormat.BINARY), BinaryEncoder)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dbrestore.errors import PartError
+from dbrestore.export.rows import BATCH_ROWS, MOST_REPEATED_BYTES, read_batches, read_value
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(path: Path, table: pa.Table, **options: Any) -> Path:
+    """As Spark writes: format 1.0, gzip."""
+    pq.write_table(table, path, version="1.0", compression="gzip", **options)
+    return path
+
+
+def test_columns_come_in_the_order_asked_for_and_others_do_not(tmp_path: Path) -> None:
+    path = write(tmp_path / "part", pa.table({"a": [1, 2], "b": ["x", None], "c": [True, False]}))
+    [batch] = read_batches(path, "part", ["c", "a"])
+    assert batch.to_pydict() == {"c": [True, False], "a": [1, 2]}
+
+
+def test_every_row_comes_once_and_in_order_whatever_the_row_groups(tmp_path: Path) -> None:
+    rows = 3 * BATCH_ROWS + 7
+    path = write(tmp_path / "part", pa.table({"n": range(rows)}), row_group_size=BATCH_ROWS + 1)
+    batches = list(read_batches(path, "part", ["n"]))
+    assert max(batch.num_rows for batch in batches) <= BATCH_ROWS
+    assert [n for batch in batches for n in batch.column(0).to_pylist()] == list(range(rows))
+
+
+def test_columns_whose_pages_all_refer_to_a_dictionary_stay_dictionaries(tmp_path: Path) -> None:
+    table = pa.table({"few": ["a", "b", None] * 100, "many": [f"value {n}" for n in range(300)], "n": range(300)})
+    path = write(tmp_path / "part", table, use_dictionary=["few"])
+    [batch] = read_batches(path, "part", table.column_names)
+    assert [pa.types.is_dictionary(column.type) for column in batch.columns] == [True, False, False]
+    assert batch.column(0).to_pylist() == table["few"].to_pylist()
+
+
+def test_long_values_that_repeat_come_in_small_batches(tmp_path: Path) -> None:
+    long = "x" * 100_000
+    table = pa.table({"text": [long, "short"] * 5_000})
+    batches = list(read_batches(write(tmp_path / "part", table), "part", ["text"]))
+    assert sum(batch.num_rows for batch in batches) == 10_000
+    assert max(batch.num_rows for batch in batches) * len(long) <= MOST_REPEATED_BYTES
+
+
+def test_wide_rows_come_in_small_batches(tmp_path: Path) -> None:
+    table = pa.table({"text": [str(n) * 200_000 for n in range(100)]})
+    batches = list(read_batches(write(tmp_path / "part", table, use_dictionary=False), "part", ["text"]))
+    assert max(batch.nbytes for batch in batches) < 8 * 1024**2
+
+
+def test_one_value_is_found_in_any_row_group(tmp_path: Path) -> None:
+    path = write(tmp_path / "part", pa.table({"n": range(100)}), row_group_size=30)
+    assert read_value(path, "part", "n", 95).to_pylist() == [95]
+    with pytest.raises(IndexError):
+        read_value(path, "part", "n", 100)
+
+
+def test_a_part_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "part", pa.table({"text": [str(n) for n in range(10_000)]}), use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    content[200:260] = bytes(60)
+    path.write_bytes(content)
+    with pytest.raises(PartError, match="shop/orders/part cannot be read"):
+        list(read_batches(path, "shop/orders/part", ["text"]))
