@@ -9,13 +9,13 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from dbrestore.wire.registry import CopyFormat, WireColumn, stream_encoder
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     import asyncpg
     import pyarrow as pa
+
+    from dbrestore.wire.registry import StreamEncoder
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -36,24 +36,18 @@ class Cost:
 async def load_cost(
     connection: asyncpg.Connection,
     table: str,
-    columns: Sequence[WireColumn],
     batches: Sequence[pa.RecordBatch],
-    copy_format: CopyFormat,
+    encoder: StreamEncoder,
     runs: int,
 ) -> Cost:
     """Medians of encoding the batches, and of the backend's taking them in by COPY. The table is emptied each time."""
-    costs = [await _once(connection, table, columns, batches, copy_format) for _ in range(runs)]
+    costs = [await _once(connection, table, batches, encoder) for _ in range(runs)]
     return Cost(median(cost.client for cost in costs), median(cost.server for cost in costs))
 
 
 async def _once(
-    connection: asyncpg.Connection,
-    table: str,
-    columns: Sequence[WireColumn],
-    batches: Sequence[pa.RecordBatch],
-    copy_format: CopyFormat,
+    connection: asyncpg.Connection, table: str, batches: Sequence[pa.RecordBatch], encoder: StreamEncoder
 ) -> Cost:
-    encoder = stream_encoder(columns, copy_format)
     started = time.process_time()
     chunks = [chunk for batch in batches for chunk in encoder.encode(batch)]
     client = time.process_time() - started
@@ -62,9 +56,9 @@ async def _once(
     before = backend_seconds(backend)
     await connection.copy_to_table(
         table,
-        columns=[column.name for column in columns],
+        columns=batches[0].schema.names,
         source=_stream([encoder.header, *chunks, encoder.trailer]),
-        format=copy_format.value,
+        format="binary" if encoder.header else "text",
     )
     return Cost(client, backend_seconds(backend) - before)
 

@@ -17,7 +17,8 @@ from dbrestore.matching import match_columns
 from dbrestore.target.catalog import read_catalog
 from dbrestore.testing.databases import Database, create_database
 from dbrestore.testing.postgres import PostgresServer
-from dbrestore.wire.registry import CopyFormat, WireColumn, text_reasons
+from dbrestore.wire.registry import CopyFormat, WireColumn, stream_encoder, text_reasons
+from dbrestore.wire.text import TextColumn, TextEncoder
 
 if TYPE_CHECKING:
     import asyncpg
@@ -81,8 +82,8 @@ async def _compare(database: Database, rows: int, runs: int) -> None:
         await connection.execute("".join(f"CREATE EXTENSION IF NOT EXISTS {name};" for name in EXTENSIONS))
         for name, (expression, source) in VALUES.items():
             columns, batches = await _prepare(connection, name.partition(" (")[0], expression, source, rows)
-            text = await load_cost(connection, "t", columns, batches, CopyFormat.TEXT, runs)
-            binary = await load_cost(connection, "t", columns, batches, CopyFormat.BINARY, runs)
+            text = await load_cost(connection, "t", batches, TextEncoder([TextColumn("v")]), runs)
+            binary = await load_cost(connection, "t", batches, stream_encoder(columns, CopyFormat.BINARY), runs)
             _show(name, binary, text, rows)
 
 

@@ -1,0 +1,109 @@
+"""Whole tables: the CPU that a restore takes here, against what the server's backend takes for the same COPY.
+
+By COPY binary and by COPY text; and how long `psql \\copy` of the same text takes beside the restore that goes as text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from benchmarks.backend import load_cost
+from benchmarks.measuring import measure
+from benchmarks.tables import FILL_LINEITEM, FILL_TWELVE_COLUMNS, LINEITEM, TWELVE_COLUMNS
+from dbrestore.export.rows import read_batches
+from dbrestore.matching import match_columns
+from dbrestore.target.catalog import read_catalog
+from dbrestore.testing.databases import Database, create_database
+from dbrestore.testing.postgres import PostgresServer
+from dbrestore.wire.registry import CopyFormat, stream_encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+SERVER_SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "8GB", "checkpoint_timeout": "1h"}
+DBRESTORE = str(Path(sys.executable).with_name("dbrestore"))
+TABLES = {"events": (TWELVE_COLUMNS, FILL_TWELVE_COLUMNS), "lineitem": (LINEITEM, FILL_LINEITEM)}
+
+
+def main() -> None:
+    """Print a line for each table and format."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=500_000)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    with PostgresServer.start(SERVER_SETTINGS) as server:
+        for name, (schema, fill) in TABLES.items():
+            with tempfile.TemporaryDirectory() as folder:
+                database = create_database(server)
+                database.execute(schema + ";" + fill.format(rows=options.rows))
+                dsn = ["--dsn", database.dsn]
+                subprocess.run([DBRESTORE, "simulate", folder, "--export-id", "share", *dsn], check=True)
+                files = sorted(Path(folder).glob(f"share/*/public.{name}/*/*.parquet"))
+                asyncio.run(_shares(database, name, files, options.runs))
+                _compare_text(database, name, Path(folder), options.runs)
+
+
+async def _shares(database: Database, name: str, files: Sequence[Path], runs: int) -> None:
+    decoded = median(_decode_seconds(files) for _ in range(runs))
+    batches = [batch for file in files for batch in _read(file)]
+    async with database.connect() as connection:
+        [table] = (await read_catalog(connection)).tables
+        columns = match_columns(table, batches[0].schema).columns
+        ordered = [batch.select([column.name for column in columns]) for batch in batches]
+        for copy_format in CopyFormat:
+            cost = await load_cost(connection, name, ordered, stream_encoder(columns, copy_format), runs)
+            print(
+                f"{name:10} {copy_format.value:7} decode {decoded:.2f} s, encode {cost.client:.2f} s, "
+                f"backend {cost.server:.2f} s: client / backend {(decoded + cost.client) / cost.server:.2f}",
+                flush=True,
+            )
+
+
+def _read(file: Path) -> list[pa.RecordBatch]:
+    return list(read_batches(file, file.name, _names(file)))
+
+
+def _decode_seconds(files: Sequence[Path]) -> float:
+    started = time.process_time()
+    for file in files:
+        for _ in read_batches(file, file.name, _names(file)):
+            pass
+    return time.process_time() - started
+
+
+def _names(file: Path) -> list[str]:
+    names: list[str] = pq.read_schema(file).names
+    return names
+
+
+def _compare_text(database: Database, name: str, folder: Path, runs: int) -> None:
+    """A restore whose table is made to go as text, and psql with the same lines, in turns."""
+    database.execute(f"ALTER TABLE {name} ADD forces_text point")
+    subprocess.run([DBRESTORE, "simulate", str(folder), "--export-id", "text", "--dsn", database.dsn], check=True)
+    lines = folder / "lines"
+    database.execute(f"\\copy {name} to '{lines}'")
+    psql = [str(database.server.tool("psql")), "-qX", "-d", database.dsn, "-c", f"\\copy {name} from '{lines}'"]
+    restore = [DBRESTORE, "restore", str(folder / "text"), "--dsn", database.dsn, "--jobs", "1"]
+    results: list[list[float]] = [[], []]
+    for _ in range(runs):
+        for command, seconds in zip((psql, restore), results, strict=True):
+            database.execute(f"TRUNCATE {name}; CHECKPOINT")
+            seconds.append(measure(command).seconds)
+    limit, ours = map(median, results)
+    print(f"{name:10} text: psql {limit:.2f} s, dbrestore {ours:.2f} s: ratio {ours / limit:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
