@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbrestore.wire.fields import named, rows_after
-from dbrestore.wire.joining import join_rows
+from dbrestore.wire.joining import join_rows, split_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,17 +38,15 @@ class BinaryEncoder:
 
         Raises UnencodableError naming row and column.
         """
-        if batch.nbytes > JOIN_LIMIT and batch.num_rows > 1:
-            half = batch.num_rows // 2
-            yield from self.encode(batch.slice(0, half))
-            with rows_after(half):
-                yield from self.encode(batch.slice(half))
-        elif batch.num_rows:
-            fields = [
-                _encode_column(name, encode, array)
-                for (name, encode), array in zip(self._columns, batch.columns, strict=True)
-            ]
-            yield join_rows(fields, batch.num_rows, large=batch.nbytes > JOIN_LIMIT)
+        for rows_before, piece in split_batch(batch, JOIN_LIMIT):
+            if piece.num_rows:
+                with rows_after(rows_before):
+                    yield self._encode(piece)
+
+    def _encode(self, batch: pa.RecordBatch) -> pa.Buffer:
+        columns = zip(self._columns, batch.columns, strict=True)
+        fields = [_encode_column(name, encode, array) for (name, encode), array in columns]
+        return join_rows(fields, batch.num_rows, large=batch.nbytes > JOIN_LIMIT)
 
 
 def _encode_column(name: str, encode: Callable[[pa.Array], Field], array: pa.Array) -> Field:

@@ -136,6 +136,13 @@ def shown_value(array: pa.Array, row: int = 0) -> object:
     return text_at(plain, 0) if pa.types.is_string(plain.type) else plain[0].as_py()
 
 
+def refuse_first(array: pa.Array, bad: Array, reason: str) -> None:
+    """Raise UnencodableError with the first element of ``array`` that is ``bad``, if any is."""
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise UnencodableError(row, shown_value(array, row), reason)
+
+
 def _shown_moment(array: pa.Array) -> str:
     """By numpy: Python's years end at 9999, Arrow's at 32767."""
     zone = "+00" if pa.types.is_timestamp(array.type) and array.type.tz else ""

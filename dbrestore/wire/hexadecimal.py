@@ -14,13 +14,12 @@ import pyarrow as pa
 from dbrestore.wire.fields import (
     Array,
     FixedField,
-    UnencodableError,
     VariableField,
     fixed_field,
+    refuse_first,
     rows_of,
     spread,
     string_buffers,
-    text_at,
     validity,
 )
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 DIGITS = b"0123456789abcdefABCDEF"
 NO_BYTE = 256
+NO_HEXADECIMAL = "is not in hexadecimal form"
 
 
 def _bytes_by_digits() -> Array:
@@ -48,7 +48,7 @@ class DigitGroups:
 
     def __init__(self, type_name: str, groups: Sequence[int], separator: str) -> None:
         """``groups`` are the numbers of bytes in each group."""
-        self._type_name = type_name
+        self._reason = f"is not a {type_name}"
         self._separator = ord(separator)
         self._names = [f"group{index}" for index in range(len(groups))]
         formats = [f"V{2 * group}" for group in groups]
@@ -72,23 +72,17 @@ class DigitGroups:
 
     def _parse(self, array: pa.Array) -> Array:
         offsets, data = string_buffers(array)
-        self._refuse_first(array, np.diff(offsets) != self._length)
+        refuse_first(array, np.diff(offsets) != self._length, self._reason)
         text = data.view(self._text)
         digits = np.empty(len(text), self._digits)
         for name in self._names:
             digits[name] = text[name]
         values = BYTES_BY_DIGITS.take(digits.view("<u2")).reshape(-1, self._bytes)
         if values.max(initial=0) == NO_BYTE:
-            self._refuse_first(array, (values == NO_BYTE).any(axis=1))
-        self._refuse_first(
-            array, np.logical_or.reduce([text[separator] != self._separator for separator in self._separators])
-        )
+            refuse_first(array, (values == NO_BYTE).any(axis=1), self._reason)
+        wrong = [text[separator] != self._separator for separator in self._separators]
+        refuse_first(array, np.logical_or.reduce(wrong), self._reason)
         return values.astype(np.uint8).view(f"V{self._bytes}")[:, 0]
-
-    def _refuse_first(self, array: pa.Array, bad: Array) -> None:
-        if bad.any():
-            row = int(np.argmax(bad))
-            raise UnencodableError(row, text_at(array, row), f"is not a {self._type_name}")
 
 
 UUID = DigitGroups("uuid", (4, 2, 2, 2, 6), "-")
@@ -102,20 +96,14 @@ def encode_hexadecimal(array: pa.Array) -> VariableField:
     texts = array if valid is None else array.drop_null()
     offsets, data = string_buffers(texts)
     with rows_of(valid):
-        _refuse(texts, (np.diff(offsets) & 1).astype(bool))
+        refuse_first(texts, (np.diff(offsets) & 1).astype(bool), NO_HEXADECIMAL)
         values = BYTES_BY_DIGITS.take(data.view("<u2"))
         if values.max(initial=0) == NO_BYTE:
             bad_rows = np.searchsorted(offsets, np.flatnonzero(values == NO_BYTE) * 2, side="right") - 1
             bad = np.zeros(len(texts), bool)
             bad[bad_rows] = True
-            _refuse(texts, bad)
+            refuse_first(texts, bad, NO_HEXADECIMAL)
     decoded = pa.Array.from_buffers(
         pa.binary(), len(texts), [None, pa.py_buffer(offsets >> 1), pa.py_buffer(values.astype(np.uint8))]
     )
     return VariableField(spread(decoded, valid))
-
-
-def _refuse(texts: pa.Array, bad: Array) -> None:
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise UnencodableError(row, text_at(texts, row), "is not in hexadecimal form")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dbrestore.wire.clocks import COLON, LONGEST, MICROSECONDS, ZERO, read_clocks
-from dbrestore.wire.fields import Array, FixedField, UnencodableError, fixed_field, string_buffers, text_at
+from dbrestore.wire.fields import Array, FixedField, UnencodableError, fixed_field, refuse_first, string_buffers
 from dbrestore.wire.literals import gather
 from dbrestore.wire.temporal import refuse_finer, to_microseconds
 
@@ -148,9 +148,7 @@ def _refuse_cut(texts: pa.Array, payloads: Array, steps: Sequence[int]) -> None:
             cut |= (values % step != 0) if step else (values != 0)
     if cut.any():
         cut &= ~np.isin(payloads, INFINITE_PAYLOADS)
-    if cut.any():
-        row = int(np.argmax(cut))
-        raise UnencodableError(row, text_at(texts, row), "has fields that the column's type has not")
+    refuse_first(texts, cut, "has fields that the column's type has not")
 
 
 def _parse_intervals(texts: pa.Array) -> Array:
@@ -235,9 +233,7 @@ class _Groups:
         self.refuse(~valid | (pc.binary_length(texts).to_numpy() == 0))
 
     def refuse(self, bad: Array) -> None:
-        if bad.any():
-            row = int(np.argmax(bad))
-            raise UnencodableError(row, text_at(self._texts, row), f"is not {self._what}")
+        refuse_first(self._texts, bad, f"is not {self._what}")
 
     def number(self, name: str, digits: int | None = None) -> Array:
         """A group of digits, 0 where it is missing; filled up with zeros to ``digits`` digits."""

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from dbrestore.wire.fields import FixedField, from_rows, validity, where_valid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dbrestore.wire.fields import Array, Field, VariableField
 
@@ -35,6 +35,19 @@ def join_fields(field: Field, rows: int) -> pa.Array:
     pieces = _Pieces(rows)
     pieces.add([field])
     return pieces.joined(pa.binary())
+
+
+def split_batch(batch: pa.RecordBatch, limit: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Halves of halves of ``batch``, until none with more than one row has more than ``limit`` bytes.
+
+    Each with the number of rows before it.
+    """
+    if batch.nbytes <= limit or batch.num_rows <= 1:
+        yield 0, batch
+        return
+    half = batch.num_rows // 2
+    yield from split_batch(batch.slice(0, half), limit)
+    yield from ((half + before, piece) for before, piece in split_batch(batch.slice(half), limit))
 
 
 class _Pieces:

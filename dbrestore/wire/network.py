@@ -18,11 +18,11 @@ from dbrestore.wire.fields import (
     VariableField,
     from_rows,
     merge,
+    refuse_first,
     rows_at,
     rows_of,
     spread,
     string_buffers,
-    text_at,
     validity,
 )
 
@@ -35,6 +35,7 @@ IPV4_BITS = 32
 IPV6_BITS = 128
 IPV4_PATTERN = r"^[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(/[0-9]{1,2})?$"
 IPV6_PATTERN = r"^[0-9a-fA-F:.]+(/(0|[1-9][0-9]{0,2}))?$"
+NO_ADDRESS = "is not an address"
 ZERO, DOT, SLASH, COLON = b"0./:"
 
 
@@ -67,7 +68,7 @@ def _have_colon(texts: pa.Array) -> Array:
 
 def _encode_ipv4(texts: pa.Array, *, is_cidr: bool) -> pa.Array:
     offsets, data = string_buffers(texts)
-    _refuse(texts, ~np.asarray(pc.match_substring_regex(texts, IPV4_PATTERN)))
+    refuse_first(texts, ~np.asarray(pc.match_substring_regex(texts, IPV4_PATTERN)), NO_ADDRESS)
     slashes = np.flatnonzero(data == SLASH)
     rows_with_mask = np.searchsorted(offsets, slashes, side="right") - 1
     ends = offsets[1:].copy()
@@ -76,7 +77,7 @@ def _encode_ipv4(texts: pa.Array, *, is_cidr: bool) -> pa.Array:
     bits[rows_with_mask] = _numbers(data, slashes + 1, offsets[1:][rows_with_mask])
     dots = np.flatnonzero(data == DOT).reshape(-1, 3)
     octets = _numbers(data, np.column_stack([offsets[:-1], dots + 1]), np.column_stack([dots, ends]))
-    _refuse(texts, (octets > 255).any(axis=1) | (bits > IPV4_BITS))
+    refuse_first(texts, (octets > 255).any(axis=1) | (bits > IPV4_BITS), NO_ADDRESS)
     payloads = np.empty((len(texts), 8), np.uint8)
     payloads[:, :4] = (FAMILY_IPV4, 0, is_cidr, 4)
     payloads[:, 1] = bits
@@ -93,7 +94,7 @@ def _numbers(data: Array, starts: Array, ends: Array) -> Array:
 
 
 def _encode_ipv6(texts: pa.Array, *, is_cidr: bool) -> pa.Array:
-    _refuse(texts, ~np.asarray(pc.match_substring_regex(texts, IPV6_PATTERN)))
+    refuse_first(texts, ~np.asarray(pc.match_substring_regex(texts, IPV6_PATTERN)), NO_ADDRESS)
     payloads = []
     for row, text in enumerate(texts.to_pylist()):
         address, _, bits = text.partition("/")
@@ -101,11 +102,5 @@ def _encode_ipv6(texts: pa.Array, *, is_cidr: bool) -> pa.Array:
             packed = socket.inet_pton(socket.AF_INET6, address)
             payloads.append(bytes((FAMILY_IPV6, int(bits or IPV6_BITS), is_cidr, len(packed))) + packed)
         except (OSError, ValueError):
-            raise UnencodableError(row, text, "is not an address") from None
+            raise UnencodableError(row, text, NO_ADDRESS) from None
     return pa.array(payloads, pa.binary())
-
-
-def _refuse(texts: pa.Array, bad: Array) -> None:
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise UnencodableError(row, text_at(texts, row), "is not an address")

@@ -26,6 +26,7 @@ from dbrestore.wire.fields import (
     from_rows,
     merge,
     primitive_values,
+    refuse_first,
     rows_at,
     rows_of,
     string_buffers,
@@ -107,9 +108,7 @@ def _refuse_rounded(texts: pa.Array, scale: int) -> None:
     """Raise if a value has digits that are not zero behind the last one that ``scale`` keeps."""
     lost = rf"\.[0-9]{{{scale}}}[0-9]*[1-9]" if scale >= 0 else rf"[1-9][0-9]{{0,{-scale - 1}}}(\.|$)|\.[0-9]*[1-9]"
     rounded = np.asarray(pc.match_substring_regex(texts, lost))
-    if rounded.any():
-        row = int(np.argmax(rounded))
-        raise UnencodableError(row, text_at(texts, row), _rounded_to(scale))
+    refuse_first(texts, rounded, _rounded_to(scale))
 
 
 def _rounded_to(scale: int) -> str:

@@ -19,7 +19,7 @@ from dbrestore.wire.fields import (
     VariableField,
     fixed_field,
     primitive_values,
-    shown_value,
+    refuse_first,
     string_buffers,
     text_at,
 )
@@ -75,7 +75,7 @@ def integer_text_encoder(width: int) -> Callable[[pa.Array], FixedField]:
                 raise pa.ArrowInvalid("Arrow reads hexadecimal digits as well")
             values = texts.cast(pa.int64())
         except pa.ArrowInvalid:
-            _refuse_first(texts, np.array([not _is_int64(texts, row) for row in range(len(texts))]), NO_INTEGER)
+            refuse_first(texts, np.array([not _is_int64(texts, row) for row in range(len(texts))]), NO_INTEGER)
             raise
         return encode(values).values
 
@@ -101,7 +101,7 @@ def float_encoder(width: int) -> Callable[[pa.Array], FixedField]:
         with np.errstate(over="ignore", invalid="ignore"):
             narrowed = values.astype(dtype)
             is_rounded = (narrowed.astype(values.dtype) != values) & ~np.isnan(values)
-        _refuse_first(array, is_rounded, f"would be rounded to a float of {width} bytes")
+        refuse_first(array, is_rounded, f"would be rounded to a float of {width} bytes")
         return narrowed
 
     return lambda array: fixed_field(array, parse)
@@ -113,12 +113,12 @@ def float_text_encoder(width: int) -> Callable[[pa.Array], FixedField]:
 
     def parse(texts: pa.Array) -> Array:
         matches = pc.match_substring_regex(texts, FLOAT_PATTERN)
-        _refuse_first(texts, ~np.asarray(matches), "is not a number")
+        refuse_first(texts, ~np.asarray(matches), "is not a number")
         values = primitive_values(texts.cast(pa.float32() if width == REAL_WIDTH else pa.float64()))
         for far, pattern in ((np.isinf(values), "Infinity"), (values == 0, ZERO_PATTERN)):
             if far.any():
                 meant = np.asarray(pc.match_substring_regex(texts, pattern))
-                _refuse_first(texts, far & ~meant, "is out of range")
+                refuse_first(texts, far & ~meant, "is out of range")
         return values.astype(dtype)
 
     return lambda array: fixed_field(array, parse)
@@ -134,7 +134,7 @@ def encode_boolean_text(array: pa.Array) -> FixedField:
 
     def parse(texts: pa.Array) -> Array:
         is_true = np.asarray(pc.is_in(texts, TRUE))
-        _refuse_first(texts, ~(is_true | np.asarray(pc.is_in(texts, FALSE))), "is not a boolean")
+        refuse_first(texts, ~(is_true | np.asarray(pc.is_in(texts, FALSE))), "is not a boolean")
         return is_true.astype(np.uint8)
 
     return fixed_field(array, parse)
@@ -157,7 +157,7 @@ def varchar_encoder(typmod: int) -> Callable[[pa.Array], VariableField]:
     def encode(array: pa.Array) -> VariableField:
         if (pc.max(pc.binary_length(array)).as_py() or 0) > limit:
             too_long = pc.greater(pc.utf8_length(array), limit).fill_null(False)
-            _refuse_first(array, np.asarray(too_long), f"is longer than {limit} characters")
+            refuse_first(array, np.asarray(too_long), f"is longer than {limit} characters")
         return VariableField(array)
 
     return encode
@@ -171,11 +171,5 @@ def encode_version_1(array: pa.Array) -> VariableField:
 def encode_uuid_bytes(array: pa.Array) -> VariableField:
     """uuid_recv, from Parquet's UUID: 16 bytes."""
     wrong = pc.not_equal(pc.binary_length(array), UUID_BYTES).fill_null(False)
-    _refuse_first(array, np.asarray(wrong), f"is not {UUID_BYTES} bytes")
+    refuse_first(array, np.asarray(wrong), f"is not {UUID_BYTES} bytes")
     return VariableField(array)
-
-
-def _refuse_first(array: pa.Array, bad: Array, reason: str) -> None:
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise UnencodableError(row, shown_value(array, row), reason)

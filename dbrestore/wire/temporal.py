@@ -20,6 +20,7 @@ from dbrestore.wire.fields import (
     UnencodableError,
     fixed_field,
     primitive_values,
+    refuse_first,
     shown_value,
     text_at,
 )
@@ -112,11 +113,7 @@ def refuse_finer(shown: pa.Array, microseconds: Array, precision: int) -> Array:
     if 0 <= precision < MICROSECOND_DECIMALS:
         is_finite = ~np.isin(microseconds, INFINITE_MICROSECONDS)
         finer = (microseconds % 10 ** (MICROSECOND_DECIMALS - precision) != 0) & is_finite
-        if finer.any():
-            row = int(np.argmax(finer))
-            raise UnencodableError(
-                row, shown_value(shown, row), f"would be rounded to {precision} decimals of a second"
-            )
+        refuse_first(shown, finer, f"would be rounded to {precision} decimals of a second")
     return microseconds
 
 
@@ -138,10 +135,7 @@ def to_microseconds(array: pa.Array) -> pa.Array:
 
 
 def _refuse_outside(shown: pa.Array, values: Array, first: int, end: int) -> None:
-    outside = (values < first) | (values > end - 1)
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise UnencodableError(row, shown_value(shown, row), "is out of range")
+    refuse_first(shown, (values < first) | (values > end - 1), "is out of range")
 
 
 def _ticks(values: pa.Array) -> pa.Array:

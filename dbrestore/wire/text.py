@@ -24,6 +24,7 @@ from dbrestore.wire.fields import (
     text_at,
     validity,
 )
+from dbrestore.wire.joining import split_batch
 from dbrestore.wire.sources import plain_source
 from dbrestore.wire.temporal import to_microseconds
 
@@ -72,20 +73,20 @@ class TextEncoder:
 
         Raises UnencodableError naming row and column.
         """
-        if batch.nbytes > JOIN_LIMIT and batch.num_rows > 1:
-            half = batch.num_rows // 2
-            yield from self.encode(batch.slice(0, half))
-            with rows_after(half):
-                yield from self.encode(batch.slice(half))
-        elif batch.num_columns == 0:
-            yield pa.py_buffer(b"\n" * batch.num_rows)
-        elif batch.num_rows:
-            kind = pa.large_binary() if batch.nbytes > JOIN_LIMIT else pa.binary()
-            fields = []
-            for column, array in zip(self._columns, batch.columns, strict=True):
-                with named(column.name):
-                    fields.append(_text_field(column, array, kind))
-            yield join_rows(fields, kind)
+        for rows_before, piece in split_batch(batch, JOIN_LIMIT):
+            if piece.num_rows:
+                with rows_after(rows_before):
+                    yield self._encode(piece)
+
+    def _encode(self, batch: pa.RecordBatch) -> pa.Buffer:
+        if batch.num_columns == 0:
+            return pa.py_buffer(b"\n" * batch.num_rows)
+        kind = pa.large_binary() if batch.nbytes > JOIN_LIMIT else pa.binary()
+        fields = []
+        for column, array in zip(self._columns, batch.columns, strict=True):
+            with named(column.name):
+                fields.append(_text_field(column, array, kind))
+        return join_rows(fields, kind)
 
 
 def join_rows(fields: Sequence[pa.Array], kind: pa.DataType) -> pa.Buffer:
