@@ -277,8 +277,7 @@ clocks = st.integers(0, 86_400_000_000 - 1).map(
     lambda microseconds: f"{timedelta(microseconds=microseconds)}".rjust(8, "0")
 )
 offsets = st.builds("{}{:02}:{:02}".format, st.sampled_from("+-"), st.integers(0, 14), st.integers(0, 59))
-microseconds = st.integers(-(2**52), 2**52) | st.integers(-1000, 1000)
-"""No more than what versions before 15 read as hours; LARGEST_SPANS has the rest."""
+microseconds = st.integers(-(2**62), 2**62) | st.integers(-1000, 1000)
 fields = st.integers(-(2**31), 2**31 - 1) | st.integers(-100, 100)
 addresses = st.ip_addresses(v=4) | st.ip_addresses(v=6)
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8) | st.text(
@@ -305,6 +304,8 @@ SOURCES = {
 async def test_what_the_server_prints_is_encoded_as_it_is_sent(
     connection: asyncpg.Connection, kind: str, data: st.DataObject
 ) -> None:
+    if kind == "interval" and connection.get_server_version().major < 15:
+        pytest.skip("before version 15 the server reads no more than 2,147,483,647 of a unit")
     values = data.draw(st.lists(st.none() | SOURCES[kind], max_size=60))
     texts = await printed(connection, kind, values)
     encode = await encoder_of(connection, kind)
