@@ -16,7 +16,7 @@ from dbrestore.target.catalog import TableKind
 from dbrestore.wire.registry import CopyFormat, WireColumn, text_reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -111,7 +111,7 @@ def build_plan(
         source_database=source_database,
         target_database=catalog.database,
         tables=ordered,
-        warnings=(*export.warnings, *_left_out(tables[oid] for oid in match.exported if oid not in exported)),
+        warnings=(*export.warnings, *_left_out(catalog.tables, match.exported)),
         problems=(*problems, *cycles),
     )
 
@@ -121,8 +121,12 @@ def _count_rows(source: ExportedTable, footers: Mapping[str, Footer | PartError]
     return sum(footer.rows for footer in found if not isinstance(footer, PartError))
 
 
-def _left_out(tables: Iterable[Table]) -> list[str]:
-    return [f"{table.dotted} is left alone: it belongs to an extension" for table in tables]
+def _left_out(tables: Iterable[Table], exported: Mapping[int, ExportedTable]) -> Iterator[str]:
+    for table in tables:
+        if table.is_of_extension and table.oid in exported:
+            yield f"{table.dotted} is left alone: it belongs to an extension"
+        elif table.is_unlogged and not table.is_of_extension and table.oid not in exported:
+            yield f"{table.dotted} is left alone: AWS does not export unlogged tables"
 
 
 def _unexported(tables: Sequence[Table], accounted: set[int]) -> list[DbrestoreError]:

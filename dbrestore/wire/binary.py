@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbrestore.wire.fields import named, rows_after
-from dbrestore.wire.joining import join_rows, split_batch
+from dbrestore.wire.fields import named
+from dbrestore.wire.joining import encode_pieces, join_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,10 +38,7 @@ class BinaryEncoder:
 
         Raises UnencodableError naming row and column.
         """
-        for rows_before, piece in split_batch(batch, JOIN_LIMIT):
-            if piece.num_rows:
-                with rows_after(rows_before):
-                    yield self._encode(piece)
+        return encode_pieces(batch, JOIN_LIMIT, self._encode)
 
     def _encode(self, batch: pa.RecordBatch) -> pa.Buffer:
         columns = zip(self._columns, batch.columns, strict=True)

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dbrestore.wire.fields import FixedField, from_rows, validity, where_valid
+from dbrestore.wire.fields import FixedField, from_rows, rows_after, validity, where_valid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dbrestore.wire.fields import Array, Field, VariableField
 
@@ -37,7 +37,17 @@ def join_fields(field: Field, rows: int) -> pa.Array:
     return pieces.joined(pa.binary())
 
 
-def split_batch(batch: pa.RecordBatch, limit: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+def encode_pieces(
+    batch: pa.RecordBatch, limit: int, encode: Callable[[pa.RecordBatch], pa.Buffer]
+) -> Iterator[pa.Buffer]:
+    """Encode ``batch`` in pieces of at most ``limit`` bytes, or of one row; an UnencodableError has the batch's row."""
+    for rows_before, piece in _split(batch, limit):
+        if piece.num_rows:
+            with rows_after(rows_before):
+                yield encode(piece)
+
+
+def _split(batch: pa.RecordBatch, limit: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Halves of halves of ``batch``, until none with more than one row has more than ``limit`` bytes.
 
     Each with the number of rows before it.
@@ -46,8 +56,8 @@ def split_batch(batch: pa.RecordBatch, limit: int) -> Iterator[tuple[int, pa.Rec
         yield 0, batch
         return
     half = batch.num_rows // 2
-    yield from split_batch(batch.slice(0, half), limit)
-    yield from ((half + before, piece) for before, piece in split_batch(batch.slice(half), limit))
+    yield from _split(batch.slice(0, half), limit)
+    yield from ((half + before, piece) for before, piece in _split(batch.slice(half), limit))
 
 
 class _Pieces:

@@ -18,13 +18,12 @@ from dbrestore.wire.fields import (
     UnencodableError,
     named,
     parsed_text,
-    rows_after,
     spread,
     string_buffers,
     text_at,
     validity,
 )
-from dbrestore.wire.joining import split_batch
+from dbrestore.wire.joining import encode_pieces
 from dbrestore.wire.sources import plain_source
 from dbrestore.wire.temporal import to_microseconds
 
@@ -73,10 +72,7 @@ class TextEncoder:
 
         Raises UnencodableError naming row and column.
         """
-        for rows_before, piece in split_batch(batch, JOIN_LIMIT):
-            if piece.num_rows:
-                with rows_after(rows_before):
-                    yield self._encode(piece)
+        return encode_pieces(batch, JOIN_LIMIT, self._encode)
 
     def _encode(self, batch: pa.RecordBatch) -> pa.Buffer:
         if batch.num_columns == 0:

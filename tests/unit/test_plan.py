@@ -98,8 +98,11 @@ def test_a_foreign_table_need_not_be_in_the_export() -> None:
     assert plan([table(1, "remote", kind=TableKind.FOREIGN)], []).problems == ()
 
 
-def test_an_unlogged_table_need_not_be_in_the_export() -> None:
-    assert plan([table(1, "cache", is_unlogged=True)], []).problems == ()
+def test_an_unlogged_table_need_not_be_in_the_export_but_is_not_passed_over_in_silence() -> None:
+    made = plan([table(1, "cache", is_unlogged=True)], [])
+    assert made.problems == ()
+    assert made.warnings == ("public.cache is left alone: AWS does not export unlogged tables",)
+    assert plan([table(1, "cache", is_unlogged=True)], [Source("public.cache")]).warnings == ()
 
 
 def test_a_table_of_an_extension_is_left_alone() -> None:
