@@ -5,29 +5,33 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
-from pydantic import ValidationError
 
 from dbrestore import __version__
-from dbrestore.errors import DbrestoreError, InterruptedRunError, SeveralProblemsError, UsageError
+from dbrestore.errors import DbrestoreError, InterruptedRunError, SeveralProblemsError
+from dbrestore.export.latest import find_latest
 from dbrestore.export.layout import read_export
-from dbrestore.export.local import LocalStorage
+from dbrestore.export.opening import open_storage
+from dbrestore.options import S3, TARGET, takes
 from dbrestore.progress import Progress
 from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines
 from dbrestore.restore import make_plan
 from dbrestore.restore import restore as run_restore
-from dbrestore.settings import ENVIRONMENT_PREFIX, Settings
-from dbrestore.simulate import Simulation
+from dbrestore.settings import Settings  # noqa: TC001 - the options are made from it
+from dbrestore.simulate import open_destination
 from dbrestore.simulate import simulate as run_simulation
 from dbrestore.target.connect import open_pool, translate_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import AsyncIterator, Coroutine, Iterable
 
+    from dbrestore.export.layout import Export
     from dbrestore.export.storage import Storage
+    from dbrestore.plan import Plan
+    from dbrestore.simulate import Simulation
 
 Result = TypeVar("Result")
 
@@ -45,162 +49,121 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-
-def _option(*flags: str, setting: str, help: str) -> Any:  # noqa: A002 - typer's own name for it
-    """An option whose value, default and environment variable are those of a field of Settings."""
-    return typer.Option(*flags, help=f"{help} [env: {ENVIRONMENT_PREFIX}{setting.upper()}]", show_default=False)
-
-
-Source = Annotated[str, typer.Argument(help="The export's folder: the one that holds export_info_*.json.")]
-Dsn = Annotated[
-    str | None,
-    _option("--dsn", setting="dsn", help="The target: postgresql://user@host:port/database; or libpq's PG* variables."),
+Source = Annotated[
+    str, typer.Argument(help="The export: a folder, or s3://bucket/prefix, that holds export_info_*.json.")
 ]
-DbHost = Annotated[str | None, _option("--db-host", setting="db_host", help="Host or socket folder of the target.")]
-DbPort = Annotated[int | None, _option("--db-port", setting="db_port", help="Port of the target.")]
-DbUser = Annotated[str | None, _option("--db-user", setting="db_user", help="Role to connect as.")]
-DbName = Annotated[str | None, _option("--db-name", setting="db_name", help="Database to restore into.")]
-SourceDb = Annotated[
-    str | None,
-    _option("--source-db", setting="source_db", help="Database of the export, where that has more than one."),
-]
-Jobs = Annotated[
-    int | None, _option("--jobs", "-j", setting="jobs", help="COPYs at a time. Default: the cores, at most 8.")
-]
-Verbose = Annotated[bool | None, _option("--verbose", "-v", setting="verbose", help="A line for each part.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")]
 
 
 @app.command()
-def restore(
-    source: Source,
-    dsn: Dsn = None,
-    db_host: DbHost = None,
-    db_port: DbPort = None,
-    db_user: DbUser = None,
-    db_name: DbName = None,
-    source_db: SourceDb = None,
-    jobs: Jobs = None,
-    verbose: Verbose = None,
-) -> None:
+@takes(*TARGET, *S3, "spool_dir", "spool_limit", "latest", "source_db", "jobs", "verbose")
+def restore(source: Source, *, settings: Settings) -> None:
     """Load an export into a database that has its complete schema and no rows.
 
-    Example: dbrestore restore ./my-export --dsn postgresql://me@localhost/shop
+    Example: dbrestore restore s3://my-bucket/exports/friday --dsn postgresql://me@localhost/shop
     """
-    settings = _settings(
-        dsn=dsn,
-        db_host=db_host,
-        db_port=db_port,
-        db_user=db_user,
-        db_name=db_name,
-        source_db=source_db,
-        jobs=jobs,
-        verbose=verbose,
-    )
-    _run(
-        run_restore(
-            _open_storage(source),
+    _run(_restore(source, settings))
+
+
+async def _restore(source: str, settings: Settings) -> None:
+    async with _opened(source, settings) as storage:
+        await run_restore(
+            storage,
             settings.connection,
             source_database=settings.source_db,
             jobs=settings.jobs,
             progress=Progress(verbose=settings.verbose),
         )
-    )
 
 
 @app.command()
-def plan(
-    source: Source,
-    dsn: Dsn = None,
-    db_host: DbHost = None,
-    db_port: DbPort = None,
-    db_user: DbUser = None,
-    db_name: DbName = None,
-    source_db: SourceDb = None,
-    as_json: Json = False,
-) -> None:
+@takes(*TARGET, *S3, "latest", "source_db", "no_rows")
+def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     """Show what a restore would do, and all that stands in its way. Changes nothing.
 
     Exits as the restore would: 0 only if no problem was found.
 
     Example: dbrestore plan ./my-export --dsn postgresql://me@localhost/shop
     """
-    settings = _settings(
-        dsn=dsn, db_host=db_host, db_port=db_port, db_user=db_user, db_name=db_name, source_db=source_db
-    )
-    made = _run(make_plan(_open_storage(source), settings.connection, source_database=settings.source_db))
+    made = _run(_plan(source, settings))
     _print([json.dumps(plan_object(made), indent=2)] if as_json else plan_lines(made))
     if made.problems:
         raise SeveralProblemsError(made.problems)
 
 
+async def _plan(source: str, settings: Settings) -> Plan:
+    async with _opened(source, settings) as storage:
+        return await make_plan(
+            storage, settings.connection, source_database=settings.source_db, with_rows=not settings.no_rows
+        )
+
+
 @app.command("list")
+@takes(*S3, "latest")
 def list_export(
     source: Source,
+    *,
+    settings: Settings,
     tables: Annotated[bool, typer.Option("--tables", help="The tables, not only the databases.")] = False,
 ) -> None:
     """Show what an export holds. Needs no database.
 
     Example: dbrestore list ./my-export --tables
     """
-    export = _run(read_export(_open_storage(source)))
+    export = _run(_list(source, settings))
     _print(export_lines(export, with_tables=tables))
     _complain([*(f"warning: {warning}" for warning in export.warnings)])
     for problem in export.problems:
         _complain(problem_lines(problem))
 
 
+async def _list(source: str, settings: Settings) -> Export:
+    async with _opened(source, settings) as storage:
+        return await read_export(storage)
+
+
 @app.command()
+@takes(*TARGET, *S3, "rows_per_part")
 def simulate(
-    destination: Annotated[Path, typer.Argument(help="Folder to put the export's own folder in.")],
+    destination: Annotated[str, typer.Argument(help="Where to put the export: a folder, or s3://bucket/prefix.")],
+    *,
+    settings: Settings,
     export_id: Annotated[str, typer.Option("--export-id", help="Name of the export.")],
-    dsn: Dsn = None,
-    db_host: DbHost = None,
-    db_port: DbPort = None,
-    db_user: DbUser = None,
-    db_name: DbName = None,
-    rows_per_part: Annotated[
-        int | None,
-        _option("--rows-per-part", setting="rows_per_part", help="Rows of a Parquet file. Default: 100,000."),
-    ] = None,
 ) -> None:
     """Write a database out as RDS would export it, to try a restore before an incident.
 
     Example: dbrestore simulate ./exports --export-id friday --dsn postgresql://me@localhost/shop
     """
-    settings = _settings(
-        dsn=dsn, db_host=db_host, db_port=db_port, db_user=db_user, db_name=db_name, rows_per_part=rows_per_part
-    )
     made = _run(_simulate(settings, destination, export_id))
     rows = sum(table.rows for table in made.tables)
     _complain(f"warning: {skipped.table} is left out: {skipped.reason}" for skipped in made.skipped)
-    _complain([f"wrote {len(made.tables)} tables, {rows:,} rows of {made.database} to {made.folder}"])
+    _complain([f"wrote {len(made.tables)} tables, {rows:,} rows of {made.database} to {made.url}"])
 
 
-async def _simulate(settings: Settings, destination: Path, export_id: str) -> Simulation:
-    async with open_pool(settings.connection, 1) as pool:
+async def _simulate(settings: Settings, destination: str, export_id: str) -> Simulation:
+    async with (
+        open_destination(destination, export_id, settings.source) as files,
+        open_pool(settings.connection, 1) as pool,
+    ):
         with translate_errors("reading the database"):
             async with pool.acquire() as connection:
                 return await run_simulation(
-                    connection, destination, export_id=export_id, rows_per_part=settings.rows_per_part
+                    connection, files, export_id=export_id, rows_per_part=settings.rows_per_part
                 )
 
 
-def _open_storage(source: str) -> Storage:
-    if "://" in source:
-        hint = "Copy the export to a folder first: aws s3 sync s3://bucket/prefix/export-id ./export-id"
-        raise UsageError(f"{source} is not a folder of this machine", hint=hint)
-    return LocalStorage(Path(source))
+@asynccontextmanager
+async def _opened(source: str, settings: Settings) -> AsyncIterator[Storage]:
+    """The storage of the export that ``source`` and --latest name."""
+    if settings.latest:
+        async with open_storage(source, settings.source, _note) as exports:
+            source = f"{source.rstrip('/')}/{await find_latest(exports, _note)}"
+    async with open_storage(source, settings.source, _note) as storage:
+        yield storage
 
 
-def _settings(**given: object) -> Settings:
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise UsageError(
-            f"settings: {wrong}", hint="See --help, and the variables that begin with DBRESTORE_."
-        ) from None
+def _note(line: str) -> None:
+    _complain([line])
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:

@@ -18,11 +18,10 @@ from dbrestore.wire.registry import stream_encoder
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
     from concurrent.futures import Executor
-    from pathlib import Path
 
     import asyncpg
 
-    from dbrestore.export.storage import Storage
+    from dbrestore.export.storage import Content, Storage
     from dbrestore.plan import PlannedPart, PlannedTable
     from dbrestore.wire.registry import StreamEncoder
 
@@ -37,6 +36,11 @@ class Loader:
     storage: Storage
     threads: Executor
     """Where parts are decoded and encoded."""
+
+    def expect(self, parts: Sequence[PlannedPart]) -> None:
+        """``parts`` are going to be loaded soon."""
+        for part in parts:
+            self.storage.expect(part.file)
 
     async def load(self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
         """Load ``parts`` of ``table``, all rows or none.
@@ -74,8 +78,8 @@ class Loader:
         if encoder.header:
             yield encoder.header
         for part in parts:
-            async with self.storage.fetch(part.file) as path:
-                chunks = _encode_part(path, part, table, encoder)
+            async with self.storage.fetch(part.file) as content:
+                chunks = _encode_part(content, part, table, encoder)
                 async with aclosing(self._one_ahead(chunks)) as ready:
                     async for chunk in ready:
                         yield chunk
@@ -110,14 +114,14 @@ class Loader:
         return translated(error, place)
 
     async def _shown_value(self, part: PlannedPart, column: str, row: int) -> str:
-        async with self.storage.fetch(part.file) as path:
-            value = await asyncio.to_thread(read_value, path, part.file.key, column, row)
+        async with self.storage.fetch(part.file) as content:
+            value = await asyncio.to_thread(read_value, content, part.file.key, column, row)
             return shorten(shown_value(value))
 
 
-def _encode_part(path: Path, part: PlannedPart, table: PlannedTable, encoder: StreamEncoder) -> Iterator[Any]:
+def _encode_part(content: Content, part: PlannedPart, table: PlannedTable, encoder: StreamEncoder) -> Iterator[Any]:
     rows = 0
-    for batch in read_batches(path, part.file.key, [column.name for column in table.columns]):
+    for batch in read_batches(content, part.file.key, [column.name for column in table.columns]):
         try:
             yield from encoder.encode(batch)
         except UnencodableError as error:

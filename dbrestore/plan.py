@@ -32,6 +32,7 @@ class PlannedPart:
 
     file: StoredFile
     rows: int
+    """By its footer; 0 if that was not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Plan:
     warnings: tuple[str, ...]
     problems: tuple[DbrestoreError, ...]
     """Each of them stands in the way of the restore."""
+    counted: bool = True
+    """All footers were read. Without that a plan is good for looking at it only."""
 
 
 def build_plan(
@@ -88,7 +91,8 @@ def build_plan(
 ) -> Plan:
     """Join one database of an export and a target.
 
-    ``footers`` has, by key, the footer of each part of ``source_database`` or what is wrong with it.
+    ``footers`` has, by key, the footer of each part of ``source_database`` or what is wrong with it; of the first part
+    of each table at least.
     """
     tables = {table.oid: table for table in catalog.tables}
     match = match_tables(export.tables.get(source_database, ()), catalog.tables)
@@ -96,7 +100,8 @@ def build_plan(
     exported = {oid: source for oid, source in match.exported.items() if not tables[oid].is_of_extension}
     rows = {oid: _count_rows(source, footers) for oid, source in exported.items()}
     self_referencing = {key.table_oid for key in catalog.foreign_keys if key.table_oid == key.referenced_oid}
-    partitions = choose_partitions(catalog.tables, rows, self_referencing)
+    counted = all(part.key in footers for source in exported.values() for part in source.parts)
+    partitions = choose_partitions(catalog.tables, rows, self_referencing, counted=counted)
     problems += partitions.problems
     problems += _unexported(catalog.tables, exported.keys() | partitions.skipped | match.ambiguous)
     chosen = {oid: source for oid, source in exported.items() if oid not in partitions.skipped}
@@ -113,12 +118,13 @@ def build_plan(
         tables=ordered,
         warnings=(*export.warnings, *_left_out(catalog.tables, match.exported)),
         problems=(*problems, *cycles),
+        counted=counted,
     )
 
 
 def _count_rows(source: ExportedTable, footers: Mapping[str, Footer | PartError]) -> int:
-    found = (footers[part.key] for part in source.parts)
-    return sum(footer.rows for footer in found if not isinstance(footer, PartError))
+    found = (footers.get(part.key) for part in source.parts)
+    return sum(footer.rows for footer in found if footer is not None and not isinstance(footer, PartError))
 
 
 def _left_out(tables: Iterable[Table], exported: Mapping[int, ExportedTable]) -> Iterator[str]:
@@ -162,7 +168,10 @@ def _plan_table(
     parts: list[PlannedPart] = []
     first: tuple[StoredFile, pa.Schema] | None = None
     for file in source.parts:
-        footer = footers[file.key]
+        footer = footers.get(file.key)
+        if footer is None:
+            parts.append(PlannedPart(file, 0))
+            continue
         if isinstance(footer, PartError):
             problems.append(footer)
             continue

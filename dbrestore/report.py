@@ -28,7 +28,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
                     str(table.level),
                     table.table.dotted,
                     f"{len(table.parts):,}",
-                    f"{table.rows:,}",
+                    f"{table.rows:,}" if plan.counted else "?",
                     readable_bytes(table.size),
                     table.copy_format.value,
                 )
@@ -49,7 +49,7 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         "export_id": plan.export_id,
         "source_database": plan.source_database,
         "target_database": plan.target_database,
-        "tables": [_table_object(table) for table in plan.tables],
+        "tables": [_table_object(table, counted=plan.counted) for table in plan.tables],
         "warnings": list(plan.warnings),
         "problems": [
             {"message": problem.message, "hint": problem.hint, "exit_code": problem.exit_code}
@@ -58,14 +58,14 @@ def plan_object(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _table_object(table: PlannedTable) -> dict[str, Any]:
+def _table_object(table: PlannedTable, *, counted: bool) -> dict[str, Any]:
     return {
         "schema": table.table.schema,
         "name": table.table.name,
         "level": table.level,
         "folder": table.folder,
         "parts": len(table.parts),
-        "rows": table.rows,
+        "rows": table.rows if counted else None,
         "bytes": table.size,
         "format": table.copy_format.value,
         "text_reasons": list(table.text_reasons),

@@ -27,14 +27,19 @@ if TYPE_CHECKING:
     from dbrestore.export.storage import Storage
     from dbrestore.progress import Progress
 
-FOOTER_READS = 16
+FOOTER_READS = 32
 """Footers read at a time."""
 
 
-async def make_plan(storage: Storage, connection: ConnectionSettings, *, source_database: str | None) -> Plan:
-    """The plan of a restore, with all its problems, changing nothing."""
+async def make_plan(
+    storage: Storage, connection: ConnectionSettings, *, source_database: str | None, with_rows: bool = True
+) -> Plan:
+    """The plan of a restore, with all its problems, changing nothing.
+
+    Without ``with_rows`` only the footer of each table's first part is read.
+    """
     async with open_pool(connection, 1) as pool:
-        return await _plan(storage, pool, source_database)
+        return await _plan(storage, pool, source_database, with_rows=with_rows)
 
 
 async def restore(
@@ -66,10 +71,11 @@ async def restore(
     return plan
 
 
-async def _plan(storage: Storage, pool: asyncpg.Pool, source_database: str | None) -> Plan:
+async def _plan(storage: Storage, pool: asyncpg.Pool, source_database: str | None, *, with_rows: bool = True) -> Plan:
     export = await read_export(storage)
     database = choose_database(export, source_database)
-    files = [part for table in export.tables.get(database, ()) for part in table.parts]
+    read = slice(None if with_rows else 1)
+    files = [part for table in export.tables.get(database, ()) for part in table.parts[read]]
     footers = await read_footers(storage, files, FOOTER_READS)
     with translate_errors("connecting to the target"):
         async with pool.acquire() as connection:
@@ -100,8 +106,13 @@ def _tasks(plan: Plan, loader: Loader, progress: Progress) -> Iterator[Task]:
         after = frozenset(table.after)
         units = _copies(table)
         for number, parts in enumerate(units):
-            run = partial(_load, loader, progress, table, parts)
-            yield Task((table.table.oid, number), run, after, sum(part.file.size for part in parts))
+            yield Task(
+                key=(table.table.oid, number),
+                run=partial(_load, loader, progress, table, parts),
+                after=after,
+                cost=sum(part.file.size for part in parts),
+                prepare=partial(loader.expect, parts),
+            )
         yield Task(table.table.oid, None, after | {(table.table.oid, number) for number in range(len(units))})
 
 

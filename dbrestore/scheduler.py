@@ -10,6 +10,7 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+AHEAD_PER_JOB = 2
+"""Tasks that are chosen before a job is free for them."""
+
+_Entry: TypeAlias = "tuple[int, int, Task]"
 Work: TypeAlias = "Callable[[asyncpg.Connection], Awaitable[None]]"
 
 
@@ -35,6 +40,8 @@ class Task:
     """Keys of the tasks that have to be done before."""
     cost: int = 0
     """Larger is started earlier: bytes, say."""
+    prepare: Callable[[], None] | None = None
+    """Called a little before ``run``, in the order of starting, for what can be had ahead of time."""
 
 
 async def run_tasks(tasks: Sequence[Task], pool: asyncpg.Pool, jobs: int) -> None:
@@ -80,20 +87,28 @@ async def _holding(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
 
 
 class _Board:
-    """What is ready to run."""
+    """What is ready to run. The next few tasks are chosen, and prepared, before a job is free for them."""
 
     def __init__(self, tasks: Sequence[Task], jobs: int) -> None:
         self._tasks = {task.key: task for task in tasks}
         self._sorter = TopologicalSorter({task.key: task.after for task in tasks})
         self._sorter.prepare()
         self._jobs = jobs
+        self._ahead = AHEAD_PER_JOB * jobs
         self._order = count()
-        self._ready: asyncio.PriorityQueue[tuple[float, int, Task | None]] = asyncio.PriorityQueue()
+        self._ready: list[_Entry] = []
+        self._chosen: list[_Entry] = []
+        self._to_take = asyncio.Semaphore(0)
         self._release()
 
     async def take(self) -> Task | None:
         """The costliest ready task, as soon as there is one; None when all are done."""
-        return (await self._ready.get())[-1]
+        await self._to_take.acquire()
+        if not self._chosen:
+            return None
+        task = heappop(self._chosen)[-1]
+        self._choose()
+        return task
 
     def finish(self, task: Task) -> None:
         """Let those start that waited for ``task`` alone."""
@@ -106,7 +121,16 @@ class _Board:
                 if task.run is None:
                     self._sorter.done(task.key)
                 else:
-                    self._ready.put_nowait((-task.cost, next(self._order), task))
+                    heappush(self._ready, (-task.cost, next(self._order), task))
+        self._choose()
         if not self._sorter.is_active():
             for _ in range(self._jobs):
-                self._ready.put_nowait((float("inf"), next(self._order), None))
+                self._to_take.release()
+
+    def _choose(self) -> None:
+        while self._ready and (len(self._chosen) < self._ahead or self._ready[0] < self._chosen[0]):
+            entry = heappop(self._ready)
+            heappush(self._chosen, entry)
+            if (prepare := entry[-1].prepare) is not None:
+                prepare()
+            self._to_take.release()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from dbrestore.testing.databases import create_database
 from dbrestore.testing.postgres import PostgresServer
+from dbrestore.testing.s3 import CLIENT_ENVIRONMENT, S3Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +31,13 @@ settings.register_profile(
 )
 settings.load_profile("dbrestore")
 
+_bucket_numbers = count(1)
+
 
 def pytest_configure() -> None:
-    """Keep out what the developer's shell tells libpq and dbrestore."""
+    """Keep out what the developer's shell tells libpq, AWS clients and dbrestore."""
     for name in list(os.environ):
-        if name.startswith(("PG", "DBRESTORE_")) and not name.startswith("DBRESTORE_TEST_"):
+        if name.startswith(("AWS_", "PG", "DBRESTORE_")) and not name.startswith("DBRESTORE_TEST_"):
             del os.environ[name]
 
 
@@ -83,6 +87,31 @@ def template(server: PostgresServer) -> MakeTemplate:
         return made[name]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """One server for each pytest process."""
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """A server without faults, and credentials for it in the environment."""
+    for name, value in CLIENT_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    yield s3_server
+    s3_server.clear()
+
+
+@pytest.fixture
+def bucket(s3: S3Server) -> Iterator[str]:
+    """An empty bucket that goes when the test ends."""
+    name = f"bucket-{next(_bucket_numbers)}"
+    s3.make_bucket(name)
+    yield name
+    s3.remove_bucket(name)
 
 
 @pytest.fixture(scope="session")

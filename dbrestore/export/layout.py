@@ -174,6 +174,8 @@ def _folder_problems(target: str, name: str, folder: TableFolder) -> Iterator[La
         yield LayoutError(f"the manifest lists {target}, but its folder {name} is missing or empty", hint=_COPY_AGAIN)
     if unfinished := [f"{name}/{batch}".rstrip("/") for batch, done in folder.batches.items() if not done]:
         yield LayoutError(f"{target} has no _SUCCESS in {some_of(unfinished)}", hint=_COPY_AGAIN)
+    if len({part.key for part in folder.parts}) < len(folder.parts):
+        yield LayoutError(f"the listing of {name} names a file twice", hint="The storage is at fault: copy the export.")
     if folder.strays:
         yield LayoutError(
             f"{target} has files that are not Parquet parts: {some_of(folder.strays)}",

@@ -47,6 +47,11 @@ class LocalStorage:
             for file in chunk:
                 yield file
 
+    async def list_folders(self) -> list[str]:
+        """The names of the folders in the root, but for hidden ones. Raises as `list_files` does."""
+        entries = await asyncio.to_thread(_entries, self._root)
+        return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name[0] != ".")
+
     async def read_range(self, file: StoredFile, start: int, length: int) -> bytes:
         """``length`` bytes of ``file`` from byte ``start``; fewer only at the file's end.
 
@@ -55,6 +60,9 @@ class LocalStorage:
             ExportError: it changed since it was listed, or cannot be read.
         """
         return await asyncio.to_thread(self._read, file, start, length)
+
+    def expect(self, file: StoredFile) -> None:
+        """Nothing has to be brought."""
 
     @asynccontextmanager
     async def fetch(self, file: StoredFile) -> AsyncIterator[Path]:

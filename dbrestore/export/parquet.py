@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dbrestore.concurrency import run_all
 from dbrestore.errors import PartError
 
 if TYPE_CHECKING:
@@ -73,23 +75,16 @@ async def read_footers(storage: Storage, files: Sequence[StoredFile], concurrenc
     """
     found: dict[int, Footer | PartError] = {}
     schemas: dict[pa.Schema, pa.Schema] = {}
-    waiting = iter(enumerate(files))
 
-    async def work() -> None:
-        for place, file in waiting:
-            try:
-                footer = await read_footer(storage, file)
-            except PartError as error:
-                found[place] = error
-            else:
-                found[place] = replace(footer, schema=schemas.setdefault(footer.schema, footer.schema))
+    async def read(place: int, file: StoredFile) -> None:
+        try:
+            footer = await read_footer(storage, file)
+        except PartError as error:
+            found[place] = error
+        else:
+            found[place] = replace(footer, schema=schemas.setdefault(footer.schema, footer.schema))
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(concurrency, len(files))):
-                group.create_task(work())
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+    await run_all(starmap(read, enumerate(files)), concurrency)
     return [found[place] for place in range(len(files))]
 
 

@@ -13,7 +13,8 @@ from dbrestore.errors import PartError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
+
+    from dbrestore.export.storage import Content
 
 BATCH_ROWS = 16 * 1024
 """Small enough for a batch of common rows to stay in the processor's cache while it is encoded."""
@@ -23,14 +24,14 @@ MOST_REPEATED_BYTES = 16 * 1024**2
 DICTIONARY, PLAIN = "PLAIN_DICTIONARY", "PLAIN"
 
 
-def read_batches(path: Path, key: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Batches of the part at ``path``, with ``columns`` in the order given.
+def read_batches(content: Content, key: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Batches of the part, with ``columns`` in the order given.
 
     A batch has at most BATCH_ROWS rows and, going by the average row of its row group, about BATCH_BYTES bytes. String
     columns that the part holds as dictionaries are dictionary arrays, whatever the footer's schema says.
     ``key`` is how errors call the part. Raises PartError.
     """
-    with _part_errors(key), _open(path) as file:
+    with _part_errors(key), _open(content) as file:
         for group in range(file.num_row_groups):
             metadata = file.metadata.row_group(group)
             batch_rows = _batch_rows(metadata.num_rows, metadata.total_byte_size)
@@ -38,20 +39,21 @@ def read_batches(path: Path, key: str, columns: Sequence[str]) -> Iterator[pa.Re
                 yield from _split_repeated(batch.select(list(columns)))
 
 
-def read_value(path: Path, key: str, column: str, row: int) -> pa.Array:
+def read_value(content: Content, key: str, column: str, row: int) -> pa.Array:
     """One value of a part, as an array of one; ``row`` counts from 0. Raises PartError, IndexError."""
-    for batch in read_batches(path, key, [column]):
+    for batch in read_batches(content, key, [column]):
         if row < batch.num_rows:
             return batch.column(0).slice(row, 1)
         row -= batch.num_rows
     raise IndexError(row)
 
 
-def _open(path: Path) -> pq.ParquetFile:
+def _open(content: Content) -> pq.ParquetFile:
     """INT96 in microseconds: nanoseconds reach from 1677 to 2262 only, and Arrow wraps round what is outside."""
-    metadata = pq.read_metadata(path)
+    source = pa.BufferReader(content) if isinstance(content, pa.Buffer) else content
+    metadata = pq.read_metadata(source)
     return pq.ParquetFile(
-        path,
+        source,
         metadata=metadata,
         memory_map=True,
         pre_buffer=False,

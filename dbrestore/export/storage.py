@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import pyarrow as pa
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
+
+Content: TypeAlias = Path | pa.Buffer
+"""A whole file: where it is, or its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class StoredFile:
 
 
 class Storage(Protocol):
-    """A place that holds one export. Raises ``ExportError`` and its kin, nothing else."""
+    """A place that holds one export, or a folder of exports. Raises ``ExportError`` and its kin, nothing else."""
 
     @property
     def url(self) -> str:
@@ -35,10 +40,18 @@ class Storage(Protocol):
         """All files whose key starts with ``prefix``, in no particular order."""
         ...
 
+    async def list_folders(self) -> list[str]:
+        """The names of the folders in the root."""
+        ...
+
     async def read_range(self, file: StoredFile, start: int, length: int) -> bytes:
         """``length`` bytes of ``file`` from byte ``start``; fewer only at the file's end."""
         ...
 
-    def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Path]:
-        """The whole file as a local path that is readable until the context ends."""
+    def expect(self, file: StoredFile) -> None:
+        """``file`` is going to be fetched soon, after those that were expected before: it may be brought here now."""
+        ...
+
+    def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Content]:
+        """The whole file, readable until the context ends."""
         ...

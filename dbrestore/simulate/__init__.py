@@ -5,6 +5,7 @@ that decides says so.
 """
 
 from dbrestore.simulate.catalog import Skipped
+from dbrestore.simulate.destination import LocalDestination, open_destination
 from dbrestore.simulate.simulation import ROWS_PER_PART, Simulation, simulate
 
-__all__ = ["ROWS_PER_PART", "Simulation", "Skipped", "simulate"]
+__all__ = ["ROWS_PER_PART", "LocalDestination", "Simulation", "Skipped", "open_destination", "simulate"]

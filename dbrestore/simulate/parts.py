@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ROW_GROUP_BYTES = 64 * 1024**2
@@ -19,11 +20,12 @@ class BatchFolder:
     """Writes one batch folder: parts of ``rows_per_part`` rows each, then the ``_SUCCESS`` marker.
 
     ``finish`` ends it; the context manager only closes what an exception left open. A folder without rows
-    gets one part without rows, as seen in real exports.
+    gets one part without rows, as seen in real exports. Each file is handed to ``store`` when it is finished.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, rows_per_part: int) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, rows_per_part: int, store: Callable[[Path], None]) -> None:
         self._path = path
+        self._store = store
         self.schema = schema
         self._rows_per_part = rows_per_part
         self._uuid = uuid4()
@@ -56,7 +58,9 @@ class BatchFolder:
         """End the last part and set the marker."""
         if self._rows_in_part or not self.parts:
             self._end_part()
-        (self._path / "_SUCCESS").touch()
+        marker = self._path / "_SUCCESS"
+        marker.touch()
+        self._store(marker)
 
     def _hold(self, piece: pa.Table) -> None:
         self._held.append(piece)
@@ -70,6 +74,7 @@ class BatchFolder:
         part = self._open_part()
         self._write_row_group(part)
         part.close()
+        self._store(self._part_path)
         self._part = None
         self._rows_in_part = 0
 
@@ -83,7 +88,8 @@ class BatchFolder:
     def _open_part(self) -> parquet.ParquetWriter:
         if self._part is None:
             name = f"part-{self.parts:05d}-{self._uuid}-c000.gz.parquet"
-            self._part = _parquet_writer(self._path / name, self.schema)
+            self._part_path = self._path / name
+            self._part = _parquet_writer(self._part_path, self.schema)
             self.parts += 1
         return self._part
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,10 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-ROWS_PER_PART = 100_000
+    from dbrestore.simulate.destination import Destination
 
-# AWS: begins with a letter, then letters, digits and hyphens; at most 60 characters.
-_EXPORT_ID = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,59}")
+ROWS_PER_PART = 100_000
 
 _SESSION_SETTINGS = {
     "timezone": "UTC",
@@ -50,29 +48,27 @@ _REPLACED_IN_PATHS = str.maketrans(dict.fromkeys('\\`" ', "_"))
 class Simulation:
     """What ``simulate`` wrote."""
 
-    folder: Path
-    """The folder that holds export_info: what a restore takes as its source."""
+    url: str
+    """What holds export_info, and a restore takes as its source."""
     database: str
     tables: tuple[ExportedTable, ...]
     skipped: tuple[Skipped, ...]
 
 
 async def simulate(
-    connection: asyncpg.Connection, destination: Path, *, export_id: str, rows_per_part: int = ROWS_PER_PART
+    connection: asyncpg.Connection, destination: Destination, *, export_id: str, rows_per_part: int = ROWS_PER_PART
 ) -> Simulation:
-    """Write the connection's database to ``<destination>/<export_id>`` in the form of an RDS snapshot export.
+    """Write the connection's database to ``destination`` in the form of an RDS snapshot export.
 
     The rows are those of one snapshot; the database is only read. The connection must not be in a
     transaction. ``rows_per_part`` is the number of rows in every part but a batch folder's last.
 
-    Raises ``UsageError`` for an export id that AWS would refuse, a part size below one row and a folder that
-    has something in it; ``LayoutError`` for names that cannot be folders, or that would share one; ``PrivilegeError``
-    and ``TargetError`` for a table that cannot be read, such as one of a SQL_ASCII database with text that is not
-    UTF-8; ``ExportError`` for a file that cannot be written.
+    Raises ``UsageError`` for a part size below one row; ``LayoutError`` for names that cannot be folders, or that would
+    share one; ``PrivilegeError`` and ``TargetError`` for a table that cannot be read, such as one of a SQL_ASCII
+    database with text that is not UTF-8; ``ExportError`` for a file that cannot be written.
     """
     if rows_per_part < 1:
         raise UsageError(f"rows per part must be at least 1, not {rows_per_part}")
-    folder = await asyncio.to_thread(_make_export_folder, destination, export_id)
     started = datetime.now(UTC)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.fetch(
@@ -82,9 +78,9 @@ async def simulate(
         )
         database, snapshot = await connection.fetchrow("SELECT current_database()::text, now()")
         sources, skipped = _choose(await read_tables(connection))
-        folders = _table_folders(folder / database_folder_name(database), sources)
+        folders = _table_folders(destination.folder / database_folder_name(database), sources)
         tables = [
-            await _export_table(connection, source, table_folder, rows_per_part)
+            await _export_table(connection, destination, source, table_folder, rows_per_part)
             for source, table_folder in zip(sources, folders, strict=True)
         ]
     documents = dict(tables_info(export_id, database, tables))
@@ -95,8 +91,8 @@ async def simulate(
         ended=datetime.now(UTC),
         size_bytes=sum(source.bytes for source in sources),
     )
-    await asyncio.to_thread(_write_documents, folder, documents)
-    return Simulation(folder, database, tuple(tables), skipped)
+    await asyncio.to_thread(_write_documents, destination, documents)
+    return Simulation(destination.url, database, tuple(tables), skipped)
 
 
 def path_name(name: str) -> str:
@@ -109,25 +105,6 @@ def database_folder_name(database: str) -> str:
     if "/" in database or database in (".", ".."):
         raise LayoutError(f"the database's name {database!r} cannot be a folder's name")
     return path_name(database)
-
-
-def _make_export_folder(destination: Path, export_id: str) -> Path:
-    if not _EXPORT_ID.fullmatch(export_id):
-        raise UsageError(
-            f"{export_id!r} cannot be an export's id",
-            hint="An id begins with a letter and has up to 60 letters, digits and hyphens.",
-        )
-    folder = destination / export_id
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise UsageError(
-                f"{folder} is not empty",
-                hint="Choose another destination or export id, or remove the folder.",
-            )
-    except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
-    return folder
 
 
 def _choose(tables: Sequence[SourceTable]) -> tuple[list[SourceTable], tuple[Skipped, ...]]:
@@ -149,13 +126,13 @@ def _table_folders(database_folder: Path, tables: Sequence[SourceTable]) -> list
 
 
 async def _export_table(
-    connection: asyncpg.Connection, table: SourceTable, folder: Path, rows_per_part: int
+    connection: asyncpg.Connection, destination: Destination, table: SourceTable, folder: Path, rows_per_part: int
 ) -> ExportedTable:
     """Write one table; a partitioned one gets a batch folder for each of its leaves."""
     started = datetime.now(UTC)
     parts = rows = 0
     for number, relation in enumerate(table.relations or (None,), start=1):
-        batch = BatchFolder(folder / str(number), arrow_schema(table.columns), rows_per_part)
+        batch = BatchFolder(folder / str(number), arrow_schema(table.columns), rows_per_part, destination.store)
         with batch, _translated_errors(table.full_name):
             if relation is not None and table.columns:
                 await _copy_relation(connection, table, relation, batch)
@@ -185,7 +162,9 @@ def _translated_errors(table: str) -> Iterator[None]:
         raise ExportError(f"cannot write {table}: {error}") from error
 
 
-def _write_documents(folder: Path, documents: dict[str, dict[str, object]]) -> None:
+def _write_documents(destination: Destination, documents: dict[str, dict[str, object]]) -> None:
     for name, document in documents.items():
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        (folder / name).write_text(text, encoding="utf-8")
+        path = destination.folder / name
+        path.write_text(text, encoding="utf-8")
+        destination.store(path)

@@ -1,25 +1,23 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dbrestore import __version__
+from tests.acceptance.commands import COMMAND, failed, run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from dbrestore.testing.databases import Database
 
-COMMAND = str(Path(sys.executable).with_name("dbrestore"))
 SECRET = "hunter2"
 TABLES = """
     CREATE TABLE shelves (id int PRIMARY KEY, name varchar(20), spot point);
@@ -37,27 +35,6 @@ COPYING = """
     WHERE application_name = 'dbrestore' AND datname = current_database() AND query LIKE 'COPY%' AND state = 'active'
 """
 CONNECTED = COPYING.partition(" AND query")[0]
-
-
-def run(
-    *arguments: object, command: Sequence[str] = (COMMAND,), environment: Mapping[str, object] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*command, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {name: str(value) for name, value in (environment or {}).items()},
-    )
-
-
-def failed(*arguments: object, exit_code: int, **environment: object) -> str:
-    """What a command that fails says."""
-    result = run(*arguments, environment=environment)
-    assert result.returncode == exit_code, result.stderr
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    return result.stderr
 
 
 def add_trigger(database: Database, body: str) -> None:
@@ -152,10 +129,6 @@ def test_wrong_usage_ends_with_2(export: Path) -> None:
 def test_an_export_that_is_not_there_ends_with_3(database: Database, tmp_path: Path) -> None:
     told = failed("restore", tmp_path / "none", "--dsn", database.dsn, exit_code=3)
     assert told.startswith(f"error: {tmp_path / 'none'} does not exist")
-
-
-def test_an_export_in_a_bucket_is_wrong_usage_that_says_what_to_do() -> None:
-    assert "aws s3 sync" in failed("list", "s3://bucket/prefix/friday", exit_code=2)
 
 
 def test_a_simulation_says_what_it_wrote_and_what_it_left_out(database: Database, tmp_path: Path) -> None:

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from dbrestore.export.local import LocalStorage
+from dbrestore.export.opening import SourceSettings
 from dbrestore.progress import Progress
 from dbrestore.restore import make_plan, restore
-from dbrestore.simulate import simulate
+from dbrestore.simulate import open_destination, simulate
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.testing.compare import differences
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dbrestore.plan import Plan
     from dbrestore.testing.databases import Database
 
 
 async def export_database(database: Database, folder: Path, *, rows_per_part: int = 100_000) -> Path:
     """The folder of an export of ``database``."""
-    async with database.connect() as connection:
-        made = await simulate(connection, folder, export_id="friday", rows_per_part=rows_per_part)
-    return made.folder
+    async with database.connect() as connection, open_destination(str(folder), "friday", SourceSettings()) as files:
+        made = await simulate(connection, files, export_id="friday", rows_per_part=rows_per_part)
+    return Path(made.url)
 
 
 async def restore_export(

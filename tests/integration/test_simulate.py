@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -10,13 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from dbrestore.errors import LayoutError, PrivilegeError, TargetError, UsageError
-from dbrestore.simulate import simulate
+from dbrestore.export.opening import SourceSettings
+from dbrestore.simulate import open_destination, simulate
 from dbrestore.testing.databases import Database
 from dbrestore.testing.sample import Sample, data_sql, schema_sql
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import asyncpg
 
     from dbrestore.simulate import Simulation
@@ -27,11 +27,22 @@ PART_NAME = re.compile(r"part-\d{5}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-c0
 AWS_DATE = re.compile(r"[A-Z][a-z]{2} \d{1,2}, \d{4}, \d{1,2}:\d\d:\d\d [AP]M")
 
 
+async def simulate_into(
+    connection: asyncpg.Connection, destination: Path, *, export_id: str = "nightly", rows_per_part: int = 100_000
+) -> Simulation:
+    async with open_destination(str(destination), export_id, SourceSettings()) as files:
+        return await simulate(connection, files, export_id=export_id, rows_per_part=rows_per_part)
+
+
 async def export(database: Database, destination: Path, sql: str = "", rows_per_part: int = 100_000) -> Simulation:
     async with database.connect() as connection:
         if sql:
             await connection.execute(sql)
-        return await simulate(connection, destination, export_id="nightly", rows_per_part=rows_per_part)
+        return await simulate_into(connection, destination, rows_per_part=rows_per_part)
+
+
+def folder_of(simulation: Simulation) -> Path:
+    return Path(simulation.url)
 
 
 def read_json(folder: Path, pattern: str) -> Any:
@@ -40,18 +51,18 @@ def read_json(folder: Path, pattern: str) -> Any:
 
 
 def entries(simulation: Simulation) -> list[dict[str, Any]]:
-    document = read_json(simulation.folder, "export_tables_info_*.json")
+    document = read_json(folder_of(simulation), "export_tables_info_*.json")
     assert list(document) == ["perTableStatus"]
     listed: list[dict[str, Any]] = document["perTableStatus"]
     return listed
 
 
 def table_folder(simulation: Simulation, table: str) -> Path:
-    return simulation.folder / simulation.database / table
+    return folder_of(simulation) / simulation.database / table
 
 
 def table_folders(simulation: Simulation) -> set[str]:
-    return {folder.name for folder in (simulation.folder / simulation.database).iterdir()}
+    return {folder.name for folder in (folder_of(simulation) / simulation.database).iterdir()}
 
 
 def part_files(simulation: Simulation, table: str, batch: str = "1") -> list[Path]:
@@ -64,8 +75,8 @@ def read_rows(simulation: Simulation, table: str, batch: str = "1") -> pa.Table:
 
 async def test_the_tree_is_that_of_a_real_export(database: Database, tmp_path: Path) -> None:
     simulation = await export(database, tmp_path, "CREATE TABLE items AS SELECT 1 AS id")
-    assert simulation.folder == tmp_path / "nightly"
-    assert {entry.name for entry in simulation.folder.iterdir()} == {
+    assert folder_of(simulation) == tmp_path / "nightly"
+    assert {entry.name for entry in folder_of(simulation).iterdir()} == {
         "export_info_nightly.json",
         "export_tables_info_nightly_from_1_to_1.json",
         database.name,
@@ -80,7 +91,7 @@ async def test_the_tree_is_that_of_a_real_export(database: Database, tmp_path: P
 
 async def test_export_info_has_the_keys_of_a_real_one(database: Database, tmp_path: Path) -> None:
     simulation = await export(database, tmp_path, "CREATE TABLE items AS SELECT 1 AS id")
-    info = read_json(simulation.folder, "export_info_nightly.json")
+    info = read_json(folder_of(simulation), "export_info_nightly.json")
     assert list(info) == [
         "exportTaskIdentifier", "sourceArn", "exportOnly", "snapshotTime", "taskStartTime", "taskEndTime", "s3Bucket",
         "s3Prefix", "exportedFilesPath", "iamRoleArn", "kmsKeyId", "status", "percentProgress", "totalExportedDataInGB",
@@ -225,7 +236,7 @@ async def test_settings_of_the_session_change_nothing_and_stay(database: Databas
             SET bytea_output = 'escape'; SET extra_float_digits = -5;
             """
         )
-        simulation = await simulate(connection, tmp_path, export_id="nightly")
+        simulation = await simulate_into(connection, tmp_path)
         assert await connection.fetchval("SELECT current_setting('timezone')") == "Asia/Kolkata"
     assert read_rows(simulation, "public.items").to_pylist() == [
         {"at": "2025-10-27 11:55:19.5+00", "span": "1 day 02:00:00", "blob": b"\x00\xff", "ratio": 0.1}
@@ -392,7 +403,7 @@ async def test_all_tables_are_of_one_snapshot(database: Database, tmp_path: Path
         transaction = writer.transaction()
         await transaction.start()
         await writer.execute("LOCK TABLE second; INSERT INTO second VALUES (2); INSERT INTO first VALUES (2)")
-        task = asyncio.create_task(simulate(connection, tmp_path, export_id="nightly"))
+        task = asyncio.create_task(simulate_into(connection, tmp_path))
         await until_blocked(writer, connection.get_server_pid())
         await transaction.commit()
         simulation = await task
@@ -429,7 +440,7 @@ async def test_an_export_id_that_aws_would_refuse_is_refused(
 ) -> None:
     async with database.connect() as connection:
         with pytest.raises(UsageError, match="cannot be an export's id"):
-            await simulate(connection, tmp_path / "exports", export_id=export_id)
+            await simulate_into(connection, tmp_path / "exports", export_id=export_id)
     assert not (tmp_path / "exports").exists()
 
 
@@ -442,7 +453,7 @@ async def test_a_table_that_the_role_may_not_read_is_named(database: Database, t
     async with database.connect() as connection:
         await connection.execute("CREATE TABLE secrets (id integer); SET SESSION AUTHORIZATION pg_monitor")
         with pytest.raises(PrivilegeError, match=r"cannot read public\.secrets: permission denied"):
-            await simulate(connection, tmp_path, export_id="nightly")
+            await simulate_into(connection, tmp_path)
     assert not list((tmp_path / "nightly").glob("*.json"))
 
 

@@ -62,6 +62,12 @@ class Files:
     async def read_range(self, file: StoredFile, start: int, length: int) -> bytes:
         return self.content[file.key][start : start + length]
 
+    async def list_folders(self) -> list[str]:
+        raise NotImplementedError
+
+    def expect(self, file: StoredFile) -> None:
+        raise NotImplementedError
+
     def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Path]:
         raise NotImplementedError
 
@@ -417,3 +423,15 @@ async def test_problems_end_a_run_as_errors_of_the_export() -> None:
     export = await read(whole_export("db.public.t"), folder("db/public.x/1", PART))
     assert [problem.exit_code for problem in export.problems] == [3, 3]
     assert all(problem.hint for problem in export.problems)
+
+
+async def test_a_file_that_is_listed_twice_would_be_loaded_twice() -> None:
+    class Twice(Files):
+        async def list_files(self, prefix: str = "") -> AsyncIterator[StoredFile]:
+            for _ in range(2):
+                async for file in super().list_files(prefix):
+                    yield file
+
+    content = whole_export("shop.public.a") | folder("shop/public.a/1", PART)
+    found = await read_export(Twice(content))
+    assert [problem.message for problem in found.problems] == ["the listing of shop/public.a names a file twice"]

@@ -176,3 +176,9 @@ async def test_the_export_itself_may_be_named_by_a_link(root: Path) -> None:
     (root.parent / "alias").symlink_to(root)
     assert await keys(root.parent / "alias", "info") == ["info"]
     assert LocalStorage(root).url == str(root)
+
+
+async def test_the_folders_of_the_root_are_listed_but_for_hidden_ones(root: Path) -> None:
+    (root / ".hidden").mkdir()
+    (root / "also").mkdir()
+    assert await LocalStorage(root).list_folders() == ["also", "db"]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbrestore.errors import DataError, PartError, SeveralProblemsError
-from dbrestore.scheduler import Task, run_tasks
+from dbrestore.scheduler import AHEAD_PER_JOB, Task, run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
@@ -104,6 +104,22 @@ async def test_no_tasks_are_done_at_once() -> None:
 
 async def test_milestones_alone_need_no_connection() -> None:
     assert (await run([Task("a", None), Task("b", None, frozenset({"a"}))])).most == 0
+
+
+async def test_tasks_are_prepared_in_the_order_of_starting_and_only_the_next_few() -> None:
+    record = Record()
+    prepared: list[int] = []
+    ahead: list[int] = []
+
+    async def look(_: Any) -> None:
+        ahead.append(len(prepared))
+
+    costs = range(AHEAD_PER_JOB + 5)
+    tasks = [Task(cost, look, cost=cost, prepare=partial(prepared.append, cost)) for cost in costs]
+    await run([*tasks, record.task("dear", {costs[-1]}, cost=99)], jobs=1)
+    assert prepared == sorted(costs, reverse=True)
+    assert ahead[0] == AHEAD_PER_JOB + 1
+    assert record.started == ["dear"]
 
 
 async def test_the_costliest_of_those_that_are_ready_starts_first() -> None:

@@ -23,7 +23,15 @@ def test_the_environment_sets_what_no_flag_does(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("JOBS", "0"), ("JOBS", "many"), ("DB_PORT", "65536"), ("ROWS_PER_PART", "0"), ("VERBOSE", "perhaps")],
+    [
+        ("JOBS", "0"),
+        ("JOBS", "many"),
+        ("DB_PORT", "65536"),
+        ("ROWS_PER_PART", "0"),
+        ("VERBOSE", "perhaps"),
+        ("SPOOL_LIMIT", "some"),
+        ("RETRY_FOR", "-1"),
+    ],
 )
 def test_a_value_that_makes_no_sense_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"DBRESTORE_{name}", value)
@@ -37,3 +45,9 @@ def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in f"{settings!r} {settings.connection!r} {settings}"
     assert settings.dsn is not None
     assert settings.dsn.get_secret_value().endswith("hunter2@localhost/shop")
+
+
+def test_sizes_have_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBRESTORE_SPOOL_LIMIT", "500MB")
+    assert Settings().source.spool_limit == 500_000_000
+    assert Settings(spool_limit="1.5GiB").spool_limit == 1_610_612_736  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbrestore.errors import LayoutError
+from dbrestore.simulate import LocalDestination
 from dbrestore.simulate.catalog import SourceColumn, SourceTable, skip_reason
 from dbrestore.simulate.manifest import ExportedTable, format_date, tables_info
 from dbrestore.simulate.parquet_types import arrow_schema
@@ -114,7 +115,7 @@ def test_doubles_keep_every_bit(values: list[float | None]) -> None:
 
 
 def test_rows_are_parted_without_regard_to_how_they_arrive(tmp_path: Path) -> None:
-    with BatchFolder(tmp_path / "1", WORDS, rows_per_part=4) as batch:
+    with BatchFolder(tmp_path / "1", WORDS, rows_per_part=4, store=LocalDestination(tmp_path).store) as batch:
         for piece in (words("a", "b", "c"), words("d", "e"), words(*"fghijklm")):
             batch.write(piece)
         batch.finish()
@@ -125,7 +126,7 @@ def test_rows_are_parted_without_regard_to_how_they_arrive(tmp_path: Path) -> No
 
 
 def test_parts_that_are_full_leave_no_empty_one_behind(tmp_path: Path) -> None:
-    with BatchFolder(tmp_path / "1", WORDS, rows_per_part=2) as batch:
+    with BatchFolder(tmp_path / "1", WORDS, rows_per_part=2, store=LocalDestination(tmp_path).store) as batch:
         batch.write(words("a", "b", "c", "d"))
         batch.finish()
     assert batch.parts == len(list((tmp_path / "1").glob("part-*"))) == 2
@@ -133,7 +134,7 @@ def test_parts_that_are_full_leave_no_empty_one_behind(tmp_path: Path) -> None:
 
 def test_a_part_of_much_data_is_written_in_several_row_groups(tmp_path: Path) -> None:
     long_word = words("x" * (ROW_GROUP_BYTES // 4))
-    with BatchFolder(tmp_path / "1", WORDS, rows_per_part=100) as batch:
+    with BatchFolder(tmp_path / "1", WORDS, rows_per_part=100, store=LocalDestination(tmp_path).store) as batch:
         for _ in range(6):
             batch.write(long_word)
         batch.finish()
@@ -144,7 +145,7 @@ def test_a_part_of_much_data_is_written_in_several_row_groups(tmp_path: Path) ->
 
 def test_a_batch_that_fails_has_no_success_marker(tmp_path: Path) -> None:
     def fail_half_way() -> None:
-        with BatchFolder(tmp_path / "1", WORDS, rows_per_part=2) as batch:
+        with BatchFolder(tmp_path / "1", WORDS, rows_per_part=2, store=LocalDestination(tmp_path).store) as batch:
             batch.write(words("a", "b", "c"))
             raise ValueError("half way")
 

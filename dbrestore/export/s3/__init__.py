@@ -1,0 +1,1 @@
+"""An export in S3."""
