@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from dbrestore.scheduler import AHEAD_PER_JOB
 from dbrestore.testing.compare import differences
 from dbrestore.testing.s3_faults import ACCESS_DENIED, INTERNAL_ERROR, NO_SUCH_BUCKET, CutBody, Fault, HangUp, ShortBody
-from tests.acceptance.commands import failed, run
+from tests.acceptance.commands import COMMAND, failed, run
 
 if TYPE_CHECKING:
     from dbrestore.testing.databases import Database, MakeDatabase
@@ -103,6 +105,28 @@ def test_a_plan_without_rows_reads_one_footer_for_each_table(
     assert planned.returncode == 0, planned.stderr
     assert re.search(r"public\.books +10 +\? ", planned.stdout)
     assert sum(request.key.endswith(".parquet") for request in endpoint.requests) == 3
+
+
+async def test_parts_are_fetched_while_a_copy_waits_for_the_server(
+    endpoint: S3Server, bucket: str, source: Database, target: Database
+) -> None:
+    export = simulate(source, bucket)
+    arguments = ["restore", export, "--dsn", target.dsn, "--jobs", "1"]
+    async with target.connect() as locker:
+        transaction = locker.transaction()
+        await transaction.start()
+        await locker.execute("LOCK TABLE books IN SHARE MODE")
+        endpoint.requests.clear()
+        restore = await asyncio.create_subprocess_exec(COMMAND, *arguments, stderr=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(30):
+            # A footer of each of the 10 parts, the part of the COPY that waits, and those after it.
+            while sum("public.books" in request.key for request in endpoint.requests) < 11 + AHEAD_PER_JOB:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert await locker.fetchval("SELECT count(*) FROM books") == 0
+        await transaction.commit()
+    _, said = await restore.communicate()
+    assert restore.returncode == 0, said
+    await assert_equal(source, target)
 
 
 async def test_the_latest_export_that_is_complete_is_taken(

@@ -14,6 +14,7 @@ from dbrestore.export.s3 import ahead, download, listing, retry
 from dbrestore.export.s3.listing import Lister
 from dbrestore.export.s3.room import Room
 from dbrestore.export.s3.storage import S3Storage
+from dbrestore.testing.proxy import Direction, Ending, Proxy
 from dbrestore.testing.s3_faults import (
     ACCESS_DENIED,
     EXPIRED_TOKEN,
@@ -528,3 +529,20 @@ async def test_room_for_what_is_needed_does_not_wait_for_what_is_not() -> None:
     room.free(30)
     await asyncio.wait_for(room.take(1000), 1)
     assert room.taken == 1000
+
+
+async def test_a_way_that_cuts_connections_again_and_again_brings_every_byte(s3: S3Server, bucket: str) -> None:
+    data = CONTENT * 8
+    s3.put(bucket, "x/part", data)
+    port = int(s3.url.rpartition(":")[2])
+    with Proxy(("127.0.0.1", port)) as proxy:
+        async with opened(s3, f"s3://{bucket}/x", aws_endpoint_url=f"http://127.0.0.1:{proxy.port}") as storage:
+            file = await only_file(storage)
+            proxy.cut_after(20_000, Direction.TO_CLIENT, Ending.RST, times=8)
+            assert await content(storage, file) == data
+            proxy.hold()
+            waiting = asyncio.create_task(content(storage, file))
+            await asyncio.sleep(0.05)
+            proxy.cut(Ending.FIN)
+            proxy.release()
+            assert await waiting == data
