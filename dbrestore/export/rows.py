@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -10,18 +11,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dbrestore.errors import PartError
+from dbrestore.export.inflate import GzippedPart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from dbrestore.export.storage import Content
 
 BATCH_ROWS = 16 * 1024
 """Small enough for a batch of common rows to stay in the processor's cache while it is encoded."""
 BATCH_BYTES = 4 * 1024**2
+READ_BYTES = 64 * 1024
+"""What pyarrow reads of an inflated column at a time, or a page if that is more: not the whole column, as it would
+without being told. Not less than the largest page header: pyarrow 17 cannot look further ahead near a column's end."""
 MOST_REPEATED_BYTES = 16 * 1024**2
 """What the values of dictionaries may come to in a batch, each of them taken for the longest."""
-DICTIONARY, PLAIN = "PLAIN_DICTIONARY", "PLAIN"
 
 
 def read_batches(content: Content, key: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -31,12 +35,17 @@ def read_batches(content: Content, key: str, columns: Sequence[str]) -> Iterator
     columns that the part holds as dictionaries are dictionary arrays, whatever the footer's schema says.
     ``key`` is how errors call the part. Raises PartError.
     """
-    with _part_errors(key), _open(content) as file:
-        for group in range(file.num_row_groups):
+    with _part_errors(key):
+        whole = content if isinstance(content, pa.Buffer) else pa.memory_map(str(content)).read_buffer()
+        for file, group in _row_groups(whole):
             metadata = file.metadata.row_group(group)
             batch_rows = _batch_rows(metadata.num_rows, metadata.total_byte_size)
+            rows = 0
             for batch in file.iter_batches(batch_rows, row_groups=[group], columns=list(columns), use_threads=False):
+                rows += batch.num_rows
                 yield from _split_repeated(batch.select(list(columns)))
+            if rows != metadata.num_rows:
+                raise OSError(f"a row group has {rows} rows, not {metadata.num_rows}")
 
 
 def read_value(content: Content, key: str, column: str, row: int) -> pa.Array:
@@ -48,33 +57,31 @@ def read_value(content: Content, key: str, column: str, row: int) -> pa.Array:
     raise IndexError(row)
 
 
-def _open(content: Content) -> pq.ParquetFile:
-    """INT96 in microseconds: nanoseconds reach from 1677 to 2262 only, and Arrow wraps round what is outside."""
-    source = pa.BufferReader(content) if isinstance(content, pa.Buffer) else content
-    metadata = pq.read_metadata(source)
-    return pq.ParquetFile(
-        source,
-        metadata=metadata,
-        memory_map=True,
+def _row_groups(content: pa.Buffer) -> Iterator[tuple[pq.ParquetFile, int]]:
+    """The row groups of a part, each as a number in a file.
+
+    INT96 in microseconds: nanoseconds reach from 1677 to 2262 only, and Arrow wraps round what is outside.
+    """
+    metadata = pq.read_metadata(pa.BufferReader(content))
+    part = GzippedPart(content)
+    open_file = partial(
+        pq.ParquetFile,
         pre_buffer=False,
-        read_dictionary=_dictionary_columns(metadata),
+        read_dictionary=_string_columns(metadata.schema, part.dictionary_columns()),
         coerce_int96_timestamp_unit="us",
     )
+    whole = open_file(pa.BufferReader(content), metadata=metadata)
+    for group in range(metadata.num_row_groups):
+        inflated = part.inflated(group)
+        if inflated is None:
+            yield whole, group
+        else:
+            yield open_file(inflated.file, metadata=inflated.metadata, buffer_size=READ_BYTES), 0
 
 
-def _dictionary_columns(metadata: pq.FileMetaData) -> list[str]:
-    """String columns all of whose pages refer to a dictionary.
-
-    parquet-mr names what its pages have: PLAIN_DICTIONARY, and PLAIN where the dictionary grew too large on the way.
-    """
-    schema = metadata.schema
-    chosen = []
-    for place in range(metadata.num_columns):
-        chunks = [metadata.row_group(group).column(place) for group in range(metadata.num_row_groups)]
-        is_string = schema.column(place).logical_type.type == "STRING"
-        if is_string and all(DICTIONARY in chunk.encodings and PLAIN not in chunk.encodings for chunk in chunks):
-            chosen.append(schema.column(place).path)
-    return chosen
+def _string_columns(schema: pq.ParquetSchema, places: Collection[int]) -> list[str]:
+    columns = [schema.column(place) for place in places if place < len(schema)]
+    return [column.path for column in columns if column.logical_type.type == "STRING"]
 
 
 def _split_repeated(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -98,7 +105,7 @@ def _batch_rows(rows: int, size: int) -> int:
 def _part_errors(key: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise PartError(
             f"{key} cannot be read: {error}", hint="Copy the file from the export's bucket again."
         ) from error

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dbrestore.wire.distinct import encode_distinct
 from dbrestore.wire.fields import (
     UnencodableError,
     named,
@@ -98,14 +100,20 @@ def join_rows(fields: Sequence[pa.Array], kind: pa.DataType) -> pa.Buffer:
 
 
 def _text_field(column: TextColumn, array: pa.Array, kind: pa.DataType) -> pa.Array:
+    distinct = encode_distinct(array, partial(_escaped_text, column))
+    texts = _escaped_text(column, plain_source(array)) if distinct is None else distinct.take(array.indices)
+    return texts.cast(kind)
+
+
+def _escaped_text(column: TextColumn, array: pa.Array) -> pa.Array:
     if column.check is not None:
         column.check(array)
-    array = plain_source(array)
     if pa.types.is_binary(array.type):
-        return _hex(array, column.bytes_prefix).cast(kind)
-    texts = as_text(array)
-    _refuse_unreadable(texts)
-    return _escaped(texts.cast(pa.binary())).cast(kind)
+        return _hex(array, column.bytes_prefix)
+    if not pa.types.is_string(array.type):
+        return as_text(array).cast(pa.binary())
+    _refuse_unreadable(array)
+    return _escaped(array.cast(pa.binary()))
 
 
 def _refuse_unreadable(texts: pa.Array) -> None:

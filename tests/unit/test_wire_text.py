@@ -131,6 +131,20 @@ def test_a_text_that_no_server_can_read_is_refused_by_row(content: bytes, value:
     assert (caught.value.row, caught.value.column, caught.value.value) == (2, "column 1", value)
 
 
+def test_a_dictionary_gives_the_lines_of_its_values() -> None:
+    values = pa.array(["a\tb", "", None, "\\N", "a\tb"] * 10)
+    for array in (values, values.slice(3, 31), values.slice(0, 0), values.drop_null()):
+        assert encode(array.dictionary_encode()) == encode(array)
+
+
+def test_a_bad_value_of_a_dictionary_is_refused_in_the_first_row_that_has_it() -> None:
+    dictionary = pa.array(["fine", "no\0text", "worse\0text"])
+    with pytest.raises(UnencodableError) as caught:
+        encode(pa.DictionaryArray.from_arrays(pa.array([0, None, 0, 2, 1] * 5, pa.int32()), dictionary))
+    assert (caught.value.row, caught.value.value) == (3, "worse\0text")
+    assert encode(pa.DictionaryArray.from_arrays(pa.array([0] * 10, pa.int32()), dictionary)) == b"fine\n" * 10
+
+
 def test_a_check_refuses_what_text_would_lose() -> None:
     def check(array: pa.Array) -> None:
         raise UnencodableError(0, array[0].as_py(), "is lost")

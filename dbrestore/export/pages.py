@@ -1,0 +1,75 @@
+"""The gzipped pages of a column chunk.
+
+The names and numbers of fields are those of
+https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import deflate
+
+from dbrestore.export.thrift import I32, read_struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# PageHeader
+PAGE_TYPE, UNCOMPRESSED_PAGE_SIZE, COMPRESSED_PAGE_SIZE, CRC = 1, 2, 3, 4
+# PageType; version 2 of data pages has its levels beside what is compressed
+DATA_PAGE, DICTIONARY_PAGE = 0, 2
+
+LARGEST_HEADER_BYTES = 64 * 1024
+MOST_INFLATED = 1032
+"""Bytes that deflate makes of one at most (https://zlib.net/zlib_tech.html): a header that tells more lies."""
+
+
+class PageError(ValueError):
+    """A page header that tells of another kind of page, or of sizes that cannot be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, not inflated yet."""
+
+    header: bytes
+    """As the page would have it if its body were not compressed."""
+    offset: int
+    """Where the body begins in the part."""
+    body: memoryview
+    """Gzipped."""
+    size: int
+    """Bytes of the body when it is inflated."""
+
+    def inflate(self) -> bytearray:
+        """The body. Raises OSError where it is damaged."""
+        room = max(1, self.size)  # 0 would mean: whatever the body says
+        try:
+            inflated = deflate.gzip_decompress(self.body, room)
+        except deflate.DeflateError as error:
+            raise OSError(f"the page at byte {self.offset} is damaged: {error}") from error
+        if len(inflated) != self.size:
+            raise OSError(f"the page at byte {self.offset} has {len(inflated)} bytes, not {self.size}")
+        return inflated
+
+
+def read_pages(part: memoryview, start: int, end: int) -> Iterator[Page]:
+    """The pages of the chunk between the bytes ``start`` and ``end`` of ``part``. Raises PageError, ThriftError."""
+    while start < end:
+        page = _read_page(part, start, end)
+        yield page
+        start = page.offset + len(page.body)
+
+
+def _read_page(part: memoryview, start: int, end: int) -> Page:
+    header, length = read_struct(part[start : min(end, start + LARGEST_HEADER_BYTES)])
+    offset = start + length
+    compressed, size = header.integer(COMPRESSED_PAGE_SIZE), header.integer(UNCOMPRESSED_PAGE_SIZE)
+    if header.integer(PAGE_TYPE) not in (DATA_PAGE, DICTIONARY_PAGE):
+        raise PageError("the page is of another type")
+    if not (0 < compressed <= end - offset and 0 <= size <= compressed * MOST_INFLATED):
+        raise PageError(f"{compressed} bytes that become {size} are no page")
+    plain = header.changed({COMPRESSED_PAGE_SIZE: (I32, size)}, without=(CRC,))
+    return Page(plain.encoded(), offset, part[offset : offset + compressed], size)
