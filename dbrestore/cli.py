@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_type_hints
 
 import typer
 from pydantic import ValidationError
 
 from dbrestore import __version__
-from dbrestore.errors import DbrestoreError, InterruptedRunError, SeveralProblemsError, UsageError
+from dbrestore.databases import problems_of
+from dbrestore.errors import DbrestoreError, InterruptedRunError, UsageError, raise_problems
 from dbrestore.export.layout import read_export
 from dbrestore.export.local import LocalStorage
+from dbrestore.planning.choices import IfNotEmpty, InheritedRows, PartitionFolders
 from dbrestore.progress import Progress
 from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines
-from dbrestore.restore import make_plan
+from dbrestore.restore import make_plans
 from dbrestore.restore import restore as run_restore
 from dbrestore.settings import ENVIRONMENT_PREFIX, Settings
 from dbrestore.simulate import Simulation
@@ -25,7 +30,7 @@ from dbrestore.simulate import simulate as run_simulation
 from dbrestore.target.connect import open_pool, translate_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from dbrestore.export.storage import Storage
 
@@ -46,62 +51,99 @@ app = typer.Typer(
 )
 
 
-def _option(*flags: str, setting: str, help: str) -> Any:  # noqa: A002 - typer's own name for it
+def _option(kind: Any, setting: str, help: str, *flags: str) -> Any:  # noqa: A002 - typer's own name for it
     """An option whose value, default and environment variable are those of a field of Settings."""
-    return typer.Option(*flags, help=f"{help} [env: {ENVIRONMENT_PREFIX}{setting.upper()}]", show_default=False)
+    told = f"{help} [env: {ENVIRONMENT_PREFIX}{setting.upper()}]"
+    names = flags or (f"--{setting.replace('_', '-')}",)
+    metavar = "<names>" if kind == list[str] else None
+    return Annotated[kind | None, typer.Option(*names, help=told, show_default=False, metavar=metavar)]
 
+
+def _options(**declared: tuple[Any, ...]) -> dict[str, Any]:
+    """Options by the field of Settings that they set: type, help, and flags where they are not the field's name."""
+    return {setting: _option(kind, setting, text, *flags) for setting, (kind, text, *flags) in declared.items()}
+
+
+CONNECTION = _options(
+    dsn=(str, "The target: postgresql://user@host:port/database; or libpq's PG* variables."),
+    db_host=(str, "Host or socket folder of the target."),
+    db_port=(int, "Port of the target."),
+    db_user=(str, "Role to connect as."),
+    db_name=(str, "Database of the target."),
+)
+DATABASES = _options(
+    source_db=(list[str], "Database of the export, where that has more than one; repeatable, or a comma list."),
+    all_databases=(
+        bool,
+        "All databases of the export; {database} in --dsn or --db-name stands for each.",
+        "--all-databases",
+    ),
+)
+SELECTION = _options(
+    include_tables=(list[str], "Only these: globs such as orders, sales.*, *_log; repeatable, or a comma list."),
+    exclude_tables=(list[str], "All but these."),
+    include_schemas=(list[str], "Only the tables of these schemas, and those of --include-tables."),
+    exclude_schemas=(list[str], "All but the tables of these schemas."),
+    strict=(bool, "A name or pattern that matches nothing is an error. Default: strict.", "--strict/--no-strict"),
+    map_schema=(list[str], "old=new: the tables of a schema go into another one."),
+    map_table=(list[str], "schema.old=schema.new: a table goes into another one."),
+)
+DIFFERENCES = _options(
+    ignore_missing_tables=(list[str], "Tables of the target that need not be in the export: globs."),
+    ignore_extra_tables=(list[str], "Tables of the export that the target need not have: globs."),
+    ignore_extra_columns=(list[str], "Columns of the export that the target need not have: note, orders.note, *."),
+    partitions=(PartitionFolders, "Folders that partitions are loaded from. Default: auto, as row counts prove right."),
+    inherited=(InheritedRows, "Whose rows a folder holds whose table has heirs. Default: as row counts tell."),
+    if_not_empty=(IfNotEmpty, "What to do with tables that have rows. Default: error."),
+    truncate_all=(bool, "The same as --if-not-empty truncate.", "--truncate-all"),
+    skip_not_empty=(bool, "The same as --if-not-empty skip.", "--skip-not-empty"),
+)
+RUN = _options(
+    jobs=(int, "COPYs at a time. Default: the cores, at most 8.", "--jobs", "-j"),
+    verbose=(bool, "A line for each part.", "--verbose", "-v"),
+)
+SIMULATION = _options(rows_per_part=(int, "Rows of a Parquet file. Default: 100,000."))
 
 Source = Annotated[str, typer.Argument(help="The export's folder: the one that holds export_info_*.json.")]
-Dsn = Annotated[
-    str | None,
-    _option("--dsn", setting="dsn", help="The target: postgresql://user@host:port/database; or libpq's PG* variables."),
-]
-DbHost = Annotated[str | None, _option("--db-host", setting="db_host", help="Host or socket folder of the target.")]
-DbPort = Annotated[int | None, _option("--db-port", setting="db_port", help="Port of the target.")]
-DbUser = Annotated[str | None, _option("--db-user", setting="db_user", help="Role to connect as.")]
-DbName = Annotated[str | None, _option("--db-name", setting="db_name", help="Database to restore into.")]
-SourceDb = Annotated[
-    str | None,
-    _option("--source-db", setting="source_db", help="Database of the export, where that has more than one."),
-]
-Jobs = Annotated[
-    int | None, _option("--jobs", "-j", setting="jobs", help="COPYs at a time. Default: the cores, at most 8.")
-]
-Verbose = Annotated[bool | None, _option("--verbose", "-v", setting="verbose", help="A line for each part.")]
-Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON object; of several databases a list.")]
+
+
+def _with_settings(*groups: dict[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of ``groups``, and its function what these and the environment say."""
+    options = {name: annotation for group in groups for name, annotation in group.items()}
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def command(**given: Any) -> None:
+            told = {name: given.pop(name) for name in options}
+            function(settings=_settings(told), **given)
+
+        hints = get_type_hints(function, include_extras=True)
+        own = [each for name, each in signature(function).parameters.items() if name != "settings"]
+        command.__signature__ = Signature(  # type: ignore[attr-defined]
+            [
+                *(parameter.replace(annotation=hints[parameter.name]) for parameter in own),
+                *(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=options[name]) for name in options),
+            ]
+        )
+        return command
+
+    return decorate
 
 
 @app.command()
-def restore(
-    source: Source,
-    dsn: Dsn = None,
-    db_host: DbHost = None,
-    db_port: DbPort = None,
-    db_user: DbUser = None,
-    db_name: DbName = None,
-    source_db: SourceDb = None,
-    jobs: Jobs = None,
-    verbose: Verbose = None,
-) -> None:
+@_with_settings(CONNECTION, DATABASES, SELECTION, DIFFERENCES, RUN)
+def restore(settings: Settings, source: Source) -> None:
     """Load an export into a database that has its complete schema and no rows.
 
     Example: dbrestore restore ./my-export --dsn postgresql://me@localhost/shop
     """
-    settings = _settings(
-        dsn=dsn,
-        db_host=db_host,
-        db_port=db_port,
-        db_user=db_user,
-        db_name=db_name,
-        source_db=source_db,
-        jobs=jobs,
-        verbose=verbose,
-    )
     _run(
         run_restore(
             _open_storage(source),
             settings.connection,
-            source_database=settings.source_db,
+            databases=settings.databases,
+            choices=settings.choices,
             jobs=settings.jobs,
             progress=Progress(verbose=settings.verbose),
         )
@@ -109,29 +151,22 @@ def restore(
 
 
 @app.command()
-def plan(
-    source: Source,
-    dsn: Dsn = None,
-    db_host: DbHost = None,
-    db_port: DbPort = None,
-    db_user: DbUser = None,
-    db_name: DbName = None,
-    source_db: SourceDb = None,
-    as_json: Json = False,
-) -> None:
+@_with_settings(CONNECTION, DATABASES, SELECTION, DIFFERENCES)
+def plan(settings: Settings, source: Source, *, as_json: Json = False) -> None:
     """Show what a restore would do, and all that stands in its way. Changes nothing.
 
     Exits as the restore would: 0 only if no problem was found.
 
     Example: dbrestore plan ./my-export --dsn postgresql://me@localhost/shop
     """
-    settings = _settings(
-        dsn=dsn, db_host=db_host, db_port=db_port, db_user=db_user, db_name=db_name, source_db=source_db
-    )
-    made = _run(make_plan(_open_storage(source), settings.connection, source_database=settings.source_db))
-    _print([json.dumps(plan_object(made), indent=2)] if as_json else plan_lines(made))
-    if made.problems:
-        raise SeveralProblemsError(made.problems)
+    databases = settings.databases
+    made = _run(make_plans(_open_storage(source), settings.connection, databases=databases, choices=settings.choices))
+    if as_json:
+        objects = [plan_object(each) for each in made]
+        _print([json.dumps(objects if databases.may_be_several else objects[0], indent=2)])
+    else:
+        _print(chain.from_iterable(plan_lines(each) for each in made))
+    raise_problems(problems_of(made))
 
 
 @app.command("list")
@@ -151,26 +186,17 @@ def list_export(
 
 
 @app.command()
+@_with_settings(CONNECTION, SIMULATION)
 def simulate(
+    settings: Settings,
     destination: Annotated[Path, typer.Argument(help="Folder to put the export's own folder in.")],
+    *,
     export_id: Annotated[str, typer.Option("--export-id", help="Name of the export.")],
-    dsn: Dsn = None,
-    db_host: DbHost = None,
-    db_port: DbPort = None,
-    db_user: DbUser = None,
-    db_name: DbName = None,
-    rows_per_part: Annotated[
-        int | None,
-        _option("--rows-per-part", setting="rows_per_part", help="Rows of a Parquet file. Default: 100,000."),
-    ] = None,
 ) -> None:
     """Write a database out as RDS would export it, to try a restore before an incident.
 
     Example: dbrestore simulate ./exports --export-id friday --dsn postgresql://me@localhost/shop
     """
-    settings = _settings(
-        dsn=dsn, db_host=db_host, db_port=db_port, db_user=db_user, db_name=db_name, rows_per_part=rows_per_part
-    )
     made = _run(_simulate(settings, destination, export_id))
     rows = sum(table.rows for table in made.tables)
     _complain(f"warning: {skipped.table} is left out: {skipped.reason}" for skipped in made.skipped)
@@ -193,9 +219,10 @@ def _open_storage(source: str) -> Storage:
     return LocalStorage(Path(source))
 
 
-def _settings(**given: object) -> Settings:
+def _settings(told: dict[str, Any]) -> Settings:
+    """What the command line says; what it does not, the environment and the defaults say."""
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**{name: value for name, value in told.items() if value is not None and value != []})
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise UsageError(

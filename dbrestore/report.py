@@ -39,8 +39,9 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     )
     if reasons := [f"  {table.table.dotted}.{reason}" for table in plan.tables for reason in table.text_reasons]:
         yield from ("", "as text, because of", *reasons)
-    for warning in plan.warnings:
-        yield f"warning: {warning}"
+    if plan.notes:
+        yield from ("", *(f"note: {note}" for note in plan.notes))
+    yield from (f"warning: {warning}" for warning in plan.warnings)
 
 
 def plan_object(plan: Plan) -> dict[str, Any]:
@@ -50,6 +51,8 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         "source_database": plan.source_database,
         "target_database": plan.target_database,
         "tables": [_table_object(table) for table in plan.tables],
+        "truncated": [table.dotted for table in plan.truncated],
+        "notes": list(plan.notes),
         "warnings": list(plan.warnings),
         "problems": [
             {"message": problem.message, "hint": problem.hint, "exit_code": problem.exit_code}
@@ -69,6 +72,7 @@ def _table_object(table: PlannedTable) -> dict[str, Any]:
         "bytes": table.size,
         "format": table.copy_format.value,
         "text_reasons": list(table.text_reasons),
+        "keeps_rows": table.keeps_rows,
     }
 
 

@@ -58,6 +58,7 @@ class Column:
     type_name: str
     """As declared: ``format_type``."""
     is_not_null: bool
+    """By itself or by its domain."""
     has_default: bool
     is_generated: bool
     """GENERATED ALWAYS AS (expression): the server computes it and COPY may not name it."""
@@ -74,13 +75,15 @@ class Table:
     kind: TableKind
     parent: int | None
     """The oid of the partitioned table that this is a partition of."""
-    has_heirs: bool
-    """Other tables inherit from it (INHERITS, not partitions)."""
+    inherits: tuple[int, ...]
+    """The oids of the tables that it inherits from (INHERITS, not partitions)."""
     is_unlogged: bool
     is_of_extension: bool
     """CREATE EXTENSION made it."""
     is_writable: bool
     """The role may read it and insert into it."""
+    is_truncatable: bool
+    """The role may truncate it."""
     columns: tuple[Column, ...]
 
     @property
@@ -133,10 +136,11 @@ async def read_catalog(connection: asyncpg.Connection) -> Catalog:
                     name=row["name"],
                     kind=TableKind(row["kind"]),
                     parent=row["parent"],
-                    has_heirs=row["has_heirs"],
+                    inherits=tuple(row["inherits"]),
                     is_unlogged=row["is_unlogged"],
                     is_of_extension=row["is_of_extension"],
                     is_writable=row["is_writable"],
+                    is_truncatable=row["is_truncatable"],
                     columns=tuple(columns[row["oid"]]),
                 )
                 for row in await connection.fetch(queries["tables"])

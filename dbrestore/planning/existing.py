@@ -1,0 +1,140 @@
+"""What to do with tables of the target that have rows already."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dbrestore.errors import DbrestoreError, PrivilegeError, SchemaError, TargetError
+from dbrestore.planning.choices import IfNotEmpty
+from dbrestore.planning.findings import Findings
+from dbrestore.planning.naming import list_names
+from dbrestore.target.catalog import TableKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence, Set
+
+    from dbrestore.planning.families import Families
+    from dbrestore.target.catalog import Catalog, ForeignKey, Table
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingRows:
+    """What becomes of the tables that are not empty."""
+
+    skipped: set[int] = field(default_factory=set)
+    """Oids of tables that are not loaded."""
+    appended: set[int] = field(default_factory=set)
+    """Oids of tables that keep their rows and are loaded."""
+    truncated: tuple[Table, ...] = ()
+    """What one TRUNCATE has to list; of a partitioned table all of its partitions are meant."""
+    findings: Findings = field(default_factory=Findings)
+
+
+def treat_existing(tables: Sequence[Table], families: Families, catalog: Catalog, choice: IfNotEmpty) -> ExistingRows:
+    """Decide for ``tables``, which are those to be loaded."""
+    filled = [table for table in tables if any(member.oid in catalog.filled for member in families.members(table))]
+    if not filled:
+        return ExistingRows()
+    names = list_names([table.dotted for table in filled])
+    if choice is IfNotEmpty.ERROR:
+        hint = "Empty them first, or choose --if-not-empty skip, truncate or append."
+        problem = TargetError(f"already with rows in the target: {names}", hint=hint)
+        return ExistingRows(findings=Findings(problems=[problem]))
+    oids = {table.oid for table in filled}
+    if choice is IfNotEmpty.SKIP:
+        return ExistingRows(skipped=oids, findings=Findings([f"not restored, because they have rows: {names}"]))
+    if choice is IfNotEmpty.APPEND:
+        return ExistingRows(appended=oids, findings=Findings([f"added to the rows that are there: {names}"]))
+    return _Truncation(families, tables, catalog.foreign_keys).of(filled)
+
+
+class _Truncation:
+    """Finds what a TRUNCATE has to list.
+
+    The server refuses to truncate a table unless every table with a foreign key to it is listed as well, empty or
+    not (heap_truncate_check_FKs in src/backend/catalog/heap.c). The partitions of both have copies of the key.
+    """
+
+    def __init__(self, families: Families, loaded: Iterable[Table], keys: Iterable[ForeignKey]) -> None:
+        self._families = families
+        self._ours = {member.oid for table in loaded for member in families.members(table)}
+        self._referencing: dict[int, list[ForeignKey]] = defaultdict(list)
+        for key in keys:
+            if key.referenced_oid in families.tables and key.table_oid in families.tables:
+                self._referencing[key.referenced_oid].append(key)
+
+    def of(self, filled: Sequence[Table]) -> ExistingRows:
+        """Empty ``filled``, and list with them what the server asks for."""
+        truncated: set[int] = set()
+        followed: set[ForeignKey] = set()
+        outside: dict[int, ForeignKey] = {}
+        waiting = list(filled)
+        while waiting:
+            members = self._families.members(waiting.pop())
+            truncated.update(member.oid for member in members)
+            for key in self._keys_to(members) - followed:
+                followed.add(key)
+                referencing = self._families.members(self._families.tables[key.table_oid])
+                waiting += [member for member in referencing if self._is_ours(member)]
+                outside |= {leaf.oid: key for leaf in referencing if self._is_outside(leaf)}
+        listed = self._listed(truncated)
+        notes = [f"emptied first: {list_names([table.dotted for table in listed])}"]
+        problems = [*self._outside(outside), *_forbidden(listed)]
+        return ExistingRows(truncated=listed, findings=Findings(notes, problems=problems))
+
+    def _keys_to(self, members: Iterable[Table]) -> set[ForeignKey]:
+        """Those to the tables or to what they are partitions of."""
+        referenced = {line.oid for member in members for line in (member, *self._families.above(member))}
+        return {key for oid in referenced for key in self._referencing.get(oid, ())}
+
+    def _is_ours(self, table: Table) -> bool:
+        """A partitioned table has no rows but those of its partitions."""
+        if table.kind is TableKind.PARTITIONED:
+            return all(self._is_ours(child) for child in self._families.children(table))
+        return table.oid in self._ours
+
+    def _is_outside(self, table: Table) -> bool:
+        return table.kind is TableKind.TABLE and table.oid not in self._ours
+
+    def _listed(self, truncated: Set[int]) -> tuple[Table, ...]:
+        """Tables, and partitioned tables without their partitions."""
+        tables = [self._families.tables[oid] for oid in truncated]
+        whole = {table.oid for table in tables if self._is_whole(table, truncated)}
+        return tuple(
+            sorted(
+                (
+                    table
+                    for table in tables
+                    if (table.kind is TableKind.TABLE or table.oid in whole)
+                    and not any(above.oid in whole for above in self._families.above(table))
+                ),
+                key=lambda table: table.dotted,
+            )
+        )
+
+    def _is_whole(self, table: Table, truncated: Set[int]) -> bool:
+        return table.kind is TableKind.PARTITIONED and all(
+            child.oid in truncated for child in self._families.below(table)
+        )
+
+    def _outside(self, keys: dict[int, ForeignKey]) -> list[DbrestoreError]:
+        if not keys:
+            return []
+        names = [
+            f"{self._families.tables[oid].dotted} ({key.name} to {self._families.tables[key.referenced_oid].dotted})"
+            for oid, key in keys.items()
+        ]
+        return [
+            SchemaError(
+                f"tables that are not restored reference tables that would be emptied: {list_names(names)}",
+                hint="Restore them as well, or drop these foreign keys for the time of the restore.",
+            )
+        ]
+
+
+def _forbidden(tables: Iterable[Table]) -> list[DbrestoreError]:
+    names = [table.dotted for table in tables if not table.is_truncatable]
+    hint = "GRANT TRUNCATE on the tables, or use the role that owns them."
+    return [PrivilegeError(f"the role may not truncate {list_names(names)}", hint=hint)] if names else []
