@@ -90,8 +90,9 @@ async def _plan(export: Export, storage: Storage, pool: asyncpg.Pool, database: 
         async with pool.acquire() as connection:
             catalog = await read_catalog(connection)
     draft = draft_plan(export, database, catalog, choices)
-    footers = await read_footers(storage, draft.files, FOOTER_READS)
-    return build_plan(draft, dict(zip((file.key for file in draft.files), footers, strict=True)))
+    files = draft.files
+    footers = await read_footers(storage, files, FOOTER_READS)
+    return build_plan(draft, dict(zip((file.key for file in files), footers, strict=True)))
 
 
 async def _restore(plan: Plan, storage: Storage, pool: asyncpg.Pool, jobs: int, progress: Progress) -> None:

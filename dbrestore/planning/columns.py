@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dbrestore.errors import DbrestoreError, PartError, SchemaError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from dbrestore.target.catalog import Column, Table, Type
 
 
+COLUMNS_REMEMBERED = 10_000
 IN_EXPORT_ONLY = "in the export but not in the target"
 IN_TARGET_ONLY = "in the target but not in the export"
 LEFT_OUT = "in the export but not in the target, and left out"
@@ -60,7 +62,7 @@ def match_columns(table: Table, schema: pa.Schema, ignored: Sequence[ColumnPatte
     absent = [column for column in table.columns if column.name not in sources and not column.is_generated]
     return ColumnMatch(
         columns=tuple(
-            WireColumn(column.name, sources[column.name], _wire_type(column.type_name, column.type))
+            _wire_column(column.name, sources[column.name], column.type_name, column.type)
             for column in table.columns
             if column.name in sources and not column.is_generated
         ),
@@ -110,6 +112,12 @@ def _stand_in(column: Column) -> str:
     if column.has_default:
         return "default"
     return "" if column.is_not_null else "null"
+
+
+@lru_cache(COLUMNS_REMEMBERED)
+def _wire_column(name: str, source: pa.DataType, type_name: str, kind: Type) -> WireColumn:
+    """Equal columns are one object: partitions by the thousand have them."""
+    return WireColumn(name, source, _wire_type(type_name, kind))
 
 
 def _wire_type(name: str, kind: Type) -> PgType:

@@ -153,22 +153,22 @@ async def read_catalog(connection: asyncpg.Connection) -> Catalog:
 async def _read_columns(connection: asyncpg.Connection, queries: dict[str, str]) -> dict[int, list[Column]]:
     types = {row["oid"]: row for row in await connection.fetch(queries["types"])}
     known: dict[tuple[int, int], Type] = {}
+    shared: dict[Column, Column] = {}  # thousands of partitions have the same
     columns: dict[int, list[Column]] = defaultdict(list)
     for row in await connection.fetch(queries["columns"]):
         key = row["type_oid"], row["typmod"]
         if key not in known:
             known[key] = _resolve(types, *key)
-        columns[row["table_oid"]].append(
-            Column(
-                name=row["name"],
-                type=known[key],
-                type_name=row["type_name"],
-                is_not_null=row["is_not_null"],
-                has_default=row["has_default"],
-                is_generated=row["is_generated"],
-                is_identity=row["is_identity"],
-            )
+        column = Column(
+            name=row["name"],
+            type=known[key],
+            type_name=row["type_name"],
+            is_not_null=row["is_not_null"],
+            has_default=row["has_default"],
+            is_generated=row["is_generated"],
+            is_identity=row["is_identity"],
         )
+        columns[row["table_oid"]].append(shared.setdefault(column, column))
     return columns
 
 
