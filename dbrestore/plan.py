@@ -119,12 +119,14 @@ def build_plan(draft: Draft, footers: Footers) -> Plan:
     )
     inherited = choose_inherited(Heirs(catalog.tables), rows, draft.selected, draft.choices.inherited)
     chosen = _chosen(draft, partitions, inherited)
-    existing = treat_existing(chosen, families, catalog, draft.choices.if_not_empty)
+    without_rows = [families.tables[oid] for oid in (partitions.empty | inherited.skipped) & draft.selected]
+    existing = treat_existing([*chosen, *without_rows], families, catalog, draft.choices.if_not_empty)
     planned, found = _plan_tables([table for table in chosen if table.oid not in existing.skipped], draft, footers)
     order = order_tables(planned.keys(), families, catalog.foreign_keys)
     findings = Findings(warnings=list(draft.export.warnings))
     for decided in (find_unmatched(draft, partitions), partitions.findings, inherited.findings, existing.findings):
         findings.add(decided)
+    findings.problems += (footer for footer in footers.values() if isinstance(footer, PartError))
     findings.problems += _unwritable(chosen)
     findings.add(found)
     restored = {table.oid for table in chosen}
@@ -205,7 +207,6 @@ def _plan_parts(
     for file in source.parts:
         footer = footers[file.key]
         if isinstance(footer, PartError):
-            problems.append(footer)
             continue
         first = first or (file, footer.schema)
         if footer.schema is not first[1] and footer.schema != first[1]:

@@ -101,13 +101,13 @@ class _Count:
     own: int
     """Its own, if the folders of the export hold the rows of heirs; below 0 where they cannot."""
     uncounted: tuple[str, ...]
-    """Heirs that are not in the export, or not tables of this database."""
+    """Heirs that are not in the export, or not tables of this database; unlogged ones have no rows in a snapshot."""
 
     @classmethod
     def of(cls, table: Table, heirs: Heirs, rows: Mapping[int, int]) -> _Count:
         below = heirs.of(table)
         counted = [heir for heir in below if heir.oid in rows]
-        uncounted = tuple(heir.dotted for heir in below if heir.oid not in rows)
+        uncounted = tuple(heir.dotted for heir in below if heir.oid not in rows and not heir.is_unlogged)
         own = _own_rows([*counted, table], heirs, rows)
         return cls(table, rows[table.oid], own[table.oid], uncounted)
 

@@ -44,6 +44,8 @@ class PartitionChoice:
 
     loaded: set[int] = field(default_factory=set)
     """Oids of members of families whose folders are to be loaded."""
+    empty: set[int] = field(default_factory=set)
+    """Oids of partitions that the export lacks because, by the counts, they had no rows."""
     missing: list[Table] = field(default_factory=list)
     """Partitions whose rows, if they had any, are not in the export."""
     dropped: set[str] = field(default_factory=set)
@@ -157,9 +159,13 @@ class _Chooser:
             self._note(table, f"through the table itself, {rows:,} rows: they reference each other")
             return _Subtree([table], rows)
         self._note(table, f"through its partitions, {rows:,} rows as in its own folder")
-        if below.missing:
-            self._note(table, f"no rows in the export for {_names(below.missing)}: by the count there were none")
+        self._take_as_empty(table, below.missing)
         return _Subtree(below.loaded, rows, foreign=below.foreign)
+
+    def _take_as_empty(self, table: Table, missing: Sequence[Table]) -> None:
+        if missing:
+            self.choice.empty.update(leaf.oid for leaf in missing)
+            self._note(table, f"no rows in the export for {_names(missing)}: by the count there were none")
 
     def _parent_has_more(self, table: Table, rows: int, below: _Subtree) -> _Subtree:
         """Where are the rows that the partitions lack? Only where there is one answer it is taken."""
@@ -190,8 +196,7 @@ class _Chooser:
             table,
             f"through its partitions, {below.rows:,} rows: its folder also has the {_rows(detached):,} of {names}",
         )
-        if below.missing:
-            self._note(table, f"no rows in the export for {_names(below.missing)}: by the count there were none")
+        self._take_as_empty(table, below.missing)
         return _Subtree(below.loaded, below.rows + _rows(detached), foreign=below.foreign)
 
     def _through_parent(self, table: Table, rows: int, below: _Subtree) -> _Subtree:

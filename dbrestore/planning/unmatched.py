@@ -15,6 +15,7 @@ from dbrestore.target.catalog import TableKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from dbrestore.export.layout import ExportedTable
     from dbrestore.planning.draft import Draft
     from dbrestore.planning.partitions import PartitionChoice
     from dbrestore.target.catalog import Table
@@ -46,26 +47,18 @@ def _unused(draft: Draft) -> Findings:
 
 def _incomplete(draft: Draft) -> Iterator[DbrestoreError]:
     """The export's own problems, but for those of tables that are not restored."""
-    elsewhere = {
-        id(problem)
-        for database, tables in draft.export.tables.items()
-        for source in tables
-        for problem in source.problems
-        if database != draft.source_database
-    }
-    elsewhere |= {
-        id(problem)
-        for oid, source in draft.match.exported.items()
-        if oid not in draft.counted
-        for problem in source.problems
-    }
-    elsewhere |= {
-        id(problem)
-        for source in draft.match.extra
-        if not is_selected(draft.selection, source)
-        for problem in source.problems
-    }
+    elsewhere = {id(problem) for source in _not_restored(draft) for problem in source.problems}
     return (problem for problem in draft.export.problems if id(problem) not in elsewhere)
+
+
+def _not_restored(draft: Draft) -> Iterator[ExportedTable]:
+    for database, tables in draft.export.tables.items():
+        if database != draft.source_database:
+            yield from tables
+    yield from (source for oid, source in draft.match.exported.items() if oid not in draft.counted)
+    for source in draft.match.extra:
+        if not is_selected(draft.selection, source) or _is_ignored(draft, source):
+            yield source
 
 
 def _left_alone(draft: Draft) -> Iterator[str]:
@@ -80,19 +73,22 @@ def _left_alone(draft: Draft) -> Iterator[str]:
 
 def _extra(draft: Draft, partitions: PartitionChoice) -> Findings:
     renames = Renames.of(draft.choices)
-    ignored = tuple(map(TablePattern, draft.choices.ignore_extra_tables))
     extra = [
         source
         for source in draft.match.extra
         if source.name not in partitions.dropped and is_selected(draft.selection, source)
     ]
-    left_out = [source for source in extra if _is_any(ignored, possible_names(source.name))]
-    unknown = [renames.shown(source.name) for source in extra if source not in left_out]
+    left_out = [source.name for source in extra if _is_ignored(draft, source)]
+    unknown = [renames.shown(source.name) for source in extra if not _is_ignored(draft, source)]
     hint = (
         "The target needs the complete schema of the source, as of the snapshot; or leave these out: "
         "--ignore-extra-tables."
     )
-    return _one_sided("in the export but not in the target", [source.name for source in left_out], unknown, hint)
+    return _one_sided("in the export but not in the target", left_out, unknown, hint)
+
+
+def _is_ignored(draft: Draft, source: ExportedTable) -> bool:
+    return _is_any(map(TablePattern, draft.choices.ignore_extra_tables), possible_names(source.name))
 
 
 def _missing(draft: Draft, partitions: PartitionChoice) -> Findings:

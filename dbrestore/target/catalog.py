@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 NO_TYPMOD = -1
 EMPTINESS_CHUNK = 500
-"""Tables looked into by one query."""
+"""Tables looked into by one query, and so locked at a time: a server has room for 6,400 locks by default."""
+
+OWN_NAMES_ONLY = "SET LOCAL search_path = pg_catalog"
+"""Nobody else's function may stand in for one of the system's (CVE-2018-1058)."""
 
 
 class TableKind(Enum):
@@ -121,12 +124,11 @@ class Catalog:
 
 
 async def read_catalog(connection: asyncpg.Connection) -> Catalog:
-    """Read the catalogue as of one moment. Raises TargetError."""
+    """Read the catalogue as of one moment, and then which tables have rows. Raises TargetError."""
     queries = load_queries("catalog.sql")
     with translate_errors("reading the catalogue of the target"):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            # Nobody else's function may stand in for one of the system's (CVE-2018-1058).
-            await connection.execute("SET LOCAL search_path = pg_catalog")
+            await connection.execute(OWN_NAMES_ONLY)
             database = await connection.fetchrow(queries["database"])
             columns = await _read_columns(connection, queries)
             tables = tuple(
@@ -146,7 +148,7 @@ async def read_catalog(connection: asyncpg.Connection) -> Catalog:
                 for row in await connection.fetch(queries["tables"])
             )
             foreign_keys = tuple(ForeignKey(**row) for row in await connection.fetch(queries["foreign_keys"]))
-            filled = await _find_filled(connection, queries, tables)
+        filled = await _find_filled(connection, queries, tables)
     return Catalog(database["name"], database["version"], tables, foreign_keys, filled)
 
 
@@ -196,5 +198,7 @@ async def _find_filled(
             f"SELECT {table.oid} AS oid WHERE EXISTS (SELECT FROM ONLY {table.sql})"
             for table in candidates[start : start + EMPTINESS_CHUNK]
         )
-        filled.update(row["oid"] for row in await connection.fetch(probes))
+        async with connection.transaction(readonly=True):
+            await connection.execute(OWN_NAMES_ONLY)
+            filled.update(row["oid"] for row in await connection.fetch(probes))
     return frozenset(filled)

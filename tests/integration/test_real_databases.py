@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dbrestore.errors import LayoutError, SchemaError, SeveralProblemsError, VerificationError
+from dbrestore.errors import (
+    ConstraintError,
+    LayoutError,
+    SchemaError,
+    SeveralProblemsError,
+    TargetError,
+    VerificationError,
+)
 from dbrestore.planning.choices import IfNotEmpty, InheritedRows, PartitionFolders
 from tests.exports import leave_out
 from tests.integration.round_trip import export_database, fetch, find_differences, plan_restore, restore_export
@@ -158,6 +165,32 @@ async def test_a_leaf_attached_after_the_snapshot_is_a_problem_that_names_the_di
     assert await fetch(target, "SELECT count(*) FROM events") == [(0,)]
     await restore_export(exported, target, partitions=PartitionFolders.LEAVES)
     assert await fetch(target, "SELECT count(*) FROM events") == [(901,)]
+
+
+async def test_a_leaf_with_other_bounds_refuses_rows_with_a_hint_that_helps(
+    make_database: MakeDatabase, source: Database, exported: Path
+) -> None:
+    target = make_database()
+    target.execute(EVENTS.replace("'2019-01-01') TO ('2020-01-01'", "'2019-01-01') TO ('2019-12-31'"))
+    with pytest.raises(ConstraintError, match=r"cold\.events_2019, .*row \d+: new row .* violates partition") as caught:
+        await restore_export(exported, target)
+    assert caught.value.hint is not None
+    assert "--partitions via-parent" in caught.value.hint
+    choices: dict[str, Any] = {"partitions": PartitionFolders.VIA_PARENT, "if_not_empty": IfNotEmpty.TRUNCATE}
+    await restore_export(exported, target, **choices)
+    assert await fetch(target, ALL_ROWS) == await fetch(source, ALL_ROWS)
+
+
+async def test_rows_of_a_leaf_that_the_snapshot_lacks_are_in_the_way(
+    make_database: MakeDatabase, source: Database, exported: Path
+) -> None:
+    target = make_database()
+    new = "CREATE TABLE events_2030 PARTITION OF events FOR VALUES FROM ('2030-01-01') TO ('2031-01-01');"
+    target.execute(EVENTS + new + "INSERT INTO events_2030 VALUES (1, '2030-05-05')")
+    with pytest.raises(TargetError, match=r"already with rows in the target: public\.events_2030"):
+        await restore_export(exported, target)
+    await restore_export(exported, target, if_not_empty=IfNotEmpty.TRUNCATE)
+    assert await fetch(target, ALL_ROWS) == await fetch(source, ALL_ROWS)
 
 
 async def test_a_foreign_leaf_is_left_out_and_said_so(

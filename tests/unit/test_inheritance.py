@@ -8,7 +8,7 @@ from dbrestore.errors import LayoutError
 from dbrestore.planning.choices import InheritedRows
 from dbrestore.planning.inheritance import Heirs, InheritanceChoice, choose_inherited
 from dbrestore.target.catalog import TableKind
-from tests.unit.plans import loaded, messages, plan, table
+from tests.unit.plans import Source, loaded, messages, plan, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,6 +86,16 @@ def test_heirs_that_are_not_in_the_export_leave_it_open(heir: Table) -> None:
         "theirs or not"
     )
     assert problems(choose((PARENT, heir), {1: 0})) == []
+
+
+def test_an_unlogged_heir_has_no_rows_in_a_snapshot() -> None:
+    assert problems(choose((PARENT, table(2, "cache", inherits=(1,), is_unlogged=True)), {1: 5})) == []
+
+
+def test_rows_are_in_the_way_of_a_table_whose_folder_is_not_loaded() -> None:
+    sources = [Source("public.logs", (30,)), Source("public.logs_a", (10,)), Source("public.logs_b", (20,))]
+    made = plan(FLAT, sources, filled=[1], inherited=InheritedRows.ALL)
+    assert messages(made) == ["already with rows in the target: public.logs"]
 
 
 def test_heirs_of_heirs_are_counted_once_though_they_inherit_from_several() -> None:

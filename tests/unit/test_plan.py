@@ -336,3 +336,16 @@ def test_columns_of_the_export_alone_may_be_left_out() -> None:
     assert made.problems == ()
     assert [entry.name for entry in made.tables[0].columns] == ["id"]
     assert made.notes == ("columns of public.a in the export but not in the target, and left out: old",)
+
+
+def test_a_part_that_cannot_be_counted_is_a_problem_although_its_table_is_not_loaded() -> None:
+    broken = PartError("shop/public.p/1/1.parquet is empty")
+    made = plan(LEAVES, [Source("public.p", (2, broken)), *ALL_LEAVES[1:2]])
+    assert loaded(made) == ["p1"]
+    assert made.problems == (broken,)
+
+
+def test_problems_of_an_extra_table_go_with_it() -> None:
+    broken = Source("public.old", problems=(LayoutError("public.old has no _SUCCESS"),))
+    assert len(plan([A], [Source("public.a"), broken]).problems) == 2
+    assert plan([A], [Source("public.a"), broken], ignore_extra_tables=("old",)).problems == ()
