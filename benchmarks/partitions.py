@@ -54,8 +54,9 @@ def main() -> None:
         source = [f"{folder}/bench", "--dsn", target.dsn]
         tables = options.families * options.partitions
         _show("plan", measure([DBRESTORE, "plan", *source]), tables)
-        _show("restore", measure([DBRESTORE, "restore", *source, "--jobs", str(options.jobs)]), tables)
-        _show("plan of filled tables", measure([DBRESTORE, "plan", *source, "--if-not-empty", "append"]), tables)
+        restore = [DBRESTORE, "restore", *source, "--jobs", str(options.jobs)]
+        _show("restore", measure(restore), tables)
+        _show("restore once more", measure([*restore, "--truncate-all"]), tables)
 
 
 def _export(folder: Path, families: int, partitions: int) -> None:

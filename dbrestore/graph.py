@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Set
+    from collections.abc import Hashable, Iterable, Mapping, Set
 
     Node = TypeVar("Node", bound=Hashable)
 
@@ -34,6 +34,31 @@ def _find_cycle(after: Mapping[Node, Set[Node]]) -> list[Node] | None:
         cycle: list[Node] = error.args[1]
         return cycle[1:]
     return None
+
+
+def find_reachable(start: Node, edges: Mapping[Node, Iterable[Node]]) -> set[Node]:
+    """``start`` and all nodes that edges lead to from there."""
+    found, waiting = {start}, [start]
+    while waiting:
+        new = [node for node in edges.get(waiting.pop(), ()) if node not in found]
+        found.update(new)
+        waiting.extend(new)
+    return found
+
+
+def find_components(links: Mapping[Node, Iterable[Node]]) -> list[set[Node]]:
+    """Sets of nodes that are linked, however many links lead from one to another. Links lead both ways."""
+    edges: dict[Node, list[Node]] = {node: list(others) for node, others in links.items()}
+    for node, others in links.items():
+        for other in others:
+            edges.setdefault(other, []).append(node)
+    components: list[set[Node]] = []
+    known: set[Node] = set()
+    for node in edges:
+        if node not in known:
+            components.append(find_reachable(node, edges))
+            known |= components[-1]
+    return components
 
 
 def find_levels(after: Mapping[Node, Set[Node]], milestones: Set[Node] = frozenset()) -> dict[Node, int]:

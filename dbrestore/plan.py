@@ -103,8 +103,8 @@ class Plan:
     """What was chosen where there was more than one way, and what is left out because the user wants that."""
     milestones: Mapping[int, frozenset[int]] = field(default_factory=dict)
     """Oids of the planned partitions of each partitioned table that others reference."""
-    truncated: tuple[Table, ...] = ()
-    """What is emptied, by one TRUNCATE, before anything is loaded."""
+    truncated: tuple[tuple[Table, ...], ...] = ()
+    """What is emptied before anything is loaded, by a TRUNCATE for each group."""
 
 
 def build_plan(draft: Draft, footers: Footers) -> Plan:

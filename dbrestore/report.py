@@ -51,7 +51,7 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         "source_database": plan.source_database,
         "target_database": plan.target_database,
         "tables": [_table_object(table) for table in plan.tables],
-        "truncated": [table.dotted for table in plan.truncated],
+        "truncated": [table.dotted for group in plan.truncated for table in group],
         "notes": list(plan.notes),
         "warnings": list(plan.warnings),
         "problems": [

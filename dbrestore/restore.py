@@ -109,10 +109,8 @@ async def _restore(plan: Plan, storage: Storage, pool: asyncpg.Pool, jobs: int, 
 
 
 async def _empty(plan: Plan, pool: asyncpg.Pool) -> None:
-    if plan.truncated:
-        with translate_errors("connecting to the target"):
-            async with pool.acquire() as connection:
-                await truncate(connection, plan.truncated)
+    tasks = [Task(number, partial(truncate, tables=tables)) for number, tables in enumerate(plan.truncated)]
+    await run_tasks(tasks, pool, 1)
 
 
 def _tasks(plan: Plan, loader: Loader, progress: Progress) -> Iterator[Task]:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from dbrestore.errors import DbrestoreError, PrivilegeError, SchemaError, TargetError
+from dbrestore.graph import find_components
 from dbrestore.planning.choices import IfNotEmpty
 from dbrestore.planning.findings import Findings
 from dbrestore.planning.naming import list_names
 from dbrestore.target.catalog import TableKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence, Set
+    from collections.abc import Iterable, Iterator, Sequence, Set
 
     from dbrestore.planning.families import Families
     from dbrestore.target.catalog import Catalog, ForeignKey, Table
+
+TABLES_PER_TRUNCATE = 500
+"""Each is locked with its indexes and its TOAST table: a server has room for 6,400 locks by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +32,8 @@ class ExistingRows:
     """Oids of tables that are not loaded."""
     appended: set[int] = field(default_factory=set)
     """Oids of tables that keep their rows and are loaded."""
-    truncated: tuple[Table, ...] = ()
-    """What one TRUNCATE has to list; of a partitioned table all of its partitions are meant."""
+    truncated: tuple[tuple[Table, ...], ...] = ()
+    """What each TRUNCATE has to list; of a partitioned table all of its partitions are meant."""
     findings: Findings = field(default_factory=Findings)
 
 
@@ -82,7 +87,9 @@ class _Truncation:
         listed = self._listed(truncated)
         notes = [f"emptied first: {list_names([table.dotted for table in listed])}"]
         problems = [*self._outside(outside), *_forbidden(listed)]
-        return ExistingRows(truncated=listed, findings=Findings(notes, problems=problems))
+        return ExistingRows(
+            truncated=tuple(self._statements(listed, truncated)), findings=Findings(notes, problems=problems)
+        )
 
     def _keys_to(self, members: Iterable[Table]) -> set[ForeignKey]:
         """Those to the tables or to what they are partitions of."""
@@ -102,17 +109,38 @@ class _Truncation:
         """Tables, and partitioned tables without their partitions."""
         tables = [self._families.tables[oid] for oid in truncated]
         whole = {table.oid for table in tables if self._is_whole(table, truncated)}
-        return tuple(
-            sorted(
-                (
-                    table
-                    for table in tables
-                    if (table.kind is TableKind.TABLE or table.oid in whole)
-                    and not any(above.oid in whole for above in self._families.above(table))
-                ),
-                key=lambda table: table.dotted,
-            )
+        listed = (
+            table
+            for table in tables
+            if (table.kind is TableKind.TABLE or table.oid in whole)
+            and not any(above.oid in whole for above in self._families.above(table))
         )
+        return tuple(sorted(listed, key=attrgetter("dotted")))
+
+    def _statements(self, listed: Sequence[Table], truncated: Set[int]) -> Iterator[tuple[Table, ...]]:
+        """Tables that keys connect go together; the others do not lock more than they have to at a time."""
+        statement: list[Table] = []
+        for component in find_components(self._links(listed, truncated)):
+            statement += sorted((self._families.tables[oid] for oid in component), key=attrgetter("dotted"))
+            if len(statement) >= TABLES_PER_TRUNCATE:
+                yield tuple(statement)
+                statement = []
+        if statement:
+            yield tuple(statement)
+
+    def _links(self, listed: Sequence[Table], truncated: Set[int]) -> dict[int, list[int]]:
+        """Between ``listed`` tables, by oid: a foreign key of one, or of a partition of it, to the other."""
+        owners = {member.oid: table.oid for table in listed for member in self._families.members(table)}
+        links: dict[int, list[int]] = {table.oid: [] for table in listed}
+        for referenced_oid, keys in self._referencing.items():
+            referenced = self._families.members(self._families.tables[referenced_oid])
+            if truncated.isdisjoint(member.oid for member in referenced):
+                continue
+            for key in keys:
+                members = [*referenced, *self._families.members(self._families.tables[key.table_oid])]
+                first, *others = (owners[member.oid] for member in members if member.oid in owners)
+                links[first] += others
+        return links
 
     def _is_whole(self, table: Table, truncated: Set[int]) -> bool:
         return table.kind is TableKind.PARTITIONED and all(

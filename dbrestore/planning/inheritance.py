@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dbrestore.errors import LayoutError
+from dbrestore.graph import find_components, find_reachable
 from dbrestore.planning.choices import InheritedRows
 from dbrestore.planning.findings import Findings
 
@@ -36,29 +37,11 @@ class Heirs:
 
     def of(self, table: Table) -> list[Table]:
         """The table's heirs and theirs, each once."""
-        return [self._tables[oid] for oid in sorted(_reached(table.oid, self._children) - {table.oid})]
+        return [self._tables[oid] for oid in sorted(find_reachable(table.oid, self._children) - {table.oid})]
 
     def lines(self) -> list[set[int]]:
         """Oids of tables that belong together, however many lines lead from one to another."""
-        related: dict[int, list[int]] = {parent: list(heirs) for parent, heirs in self._children.items()}
-        for parent, heirs in self._children.items():
-            for heir in heirs:
-                related.setdefault(heir, []).append(parent)
-        lines, known = [], set[int]()
-        for oid in related:
-            if oid not in known:
-                lines.append(_reached(oid, related))
-                known |= lines[-1]
-        return lines
-
-
-def _reached(start: int, edges: Mapping[int, Iterable[int]]) -> set[int]:
-    found, waiting = {start}, [start]
-    while waiting:
-        new = [oid for oid in edges.get(waiting.pop(), ()) if oid not in found]
-        found.update(new)
-        waiting.extend(new)
-    return found
+        return find_components(self._children)
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,7 @@ class _Chooser:
         relatives = [relative for relative in self.counts.relatives.get(table.oid, ()) if self._is_free(relative)]
         dropped = [relative for relative in relatives if not relative.is_in_target]
         detached = [relative for relative in relatives if relative.is_in_target and relative.rows]
-        if sum(relative.rows for relative in detached) == difference:
+        if _rows(detached) == difference:
             if _rows(dropped) == difference or not below.loaded:
                 return self._refuse(table, rows, below)
             return self._detached(table, below, detached)

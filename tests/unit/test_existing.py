@@ -19,7 +19,7 @@ TRUNCATE = IfNotEmpty.TRUNCATE
 
 
 def truncated(made: Plan) -> list[str]:
-    return [entry.name for entry in made.truncated]
+    return [entry.name for group in made.truncated for entry in group]
 
 
 def test_rows_in_the_target_are_a_problem() -> None:
@@ -111,3 +111,18 @@ def test_a_table_that_the_role_may_not_truncate_is_a_problem() -> None:
     [problem] = plan([table(1, "a", is_truncatable=False), B], filled=[1, 2], if_not_empty=TRUNCATE).problems
     assert isinstance(problem, PrivilegeError)
     assert problem.message == "the role may not truncate public.a"
+
+
+def test_tables_without_keys_between_them_are_truncated_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dbrestore.planning.existing.TABLES_PER_TRUNCATE", 2)
+    tables = [table(oid, f"t{oid}") for oid in range(1, 8)]
+    made = plan(tables, filled=range(1, 8), keys=[(6, 1), (7, 6)], if_not_empty=TRUNCATE)
+    assert [[entry.oid for entry in group] for group in made.truncated] == [[1, 6, 7], [2, 3], [4, 5]]
+
+
+def test_thousands_of_partitions_are_no_reason_to_wait() -> None:
+    tables = [partitioned(1, "p"), *(table(n, f"p{n}", parent=1) for n in range(2, 10_000))]
+    made = plan(
+        tables, [Source(entry.dotted, (1,)) for entry in tables[1:]], filled=range(2, 9999), if_not_empty=TRUNCATE
+    )
+    assert max(map(len, made.truncated)) == 500
