@@ -21,7 +21,7 @@ from benchmarks.backend import load_cost
 from benchmarks.measuring import measure
 from benchmarks.tables import FILL_LINEITEM, FILL_TWELVE_COLUMNS, LINEITEM, TWELVE_COLUMNS
 from dbrestore.export.rows import read_batches
-from dbrestore.matching import match_columns
+from dbrestore.planning.columns import match_columns
 from dbrestore.target.catalog import read_catalog
 from dbrestore.testing.databases import Database, create_database
 from dbrestore.testing.postgres import PostgresServer

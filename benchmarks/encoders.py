@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from benchmarks.backend import Cost, load_cost
 from dbrestore.export.rows import BATCH_ROWS
-from dbrestore.matching import match_columns
+from dbrestore.planning.columns import match_columns
 from dbrestore.target.catalog import read_catalog
 from dbrestore.testing.databases import Database, create_database
 from dbrestore.testing.postgres import PostgresServer

@@ -6,19 +6,21 @@ import asyncio
 import json
 import sys
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from dbrestore import __version__
-from dbrestore.errors import DbrestoreError, InterruptedRunError, SeveralProblemsError
+from dbrestore.databases import problems_of
+from dbrestore.errors import DbrestoreError, InterruptedRunError, raise_problems
 from dbrestore.export.latest import find_latest
 from dbrestore.export.layout import read_export
 from dbrestore.export.opening import open_storage
-from dbrestore.options import S3, TARGET, takes
+from dbrestore.options import DATABASES, DIFFERENCES, S3, SELECTION, TARGET, takes
 from dbrestore.progress import Progress
 from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines
-from dbrestore.restore import make_plan
+from dbrestore.restore import make_plans
 from dbrestore.restore import restore as run_restore
 from dbrestore.settings import Settings  # noqa: TC001 - the options are made from it
 from dbrestore.simulate import open_destination
@@ -52,11 +54,11 @@ app = typer.Typer(
 Source = Annotated[
     str, typer.Argument(help="The export: a folder, or s3://bucket/prefix, that holds export_info_*.json.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON object; of several databases a list.")]
 
 
 @app.command()
-@takes(*TARGET, *S3, "spool_dir", "spool_limit", "latest", "source_db", "jobs", "verbose")
+@takes(*TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, "spool_dir", "spool_limit", "jobs", "verbose")
 def restore(source: Source, *, settings: Settings) -> None:
     """Load an export into a database that has its complete schema and no rows.
 
@@ -70,14 +72,15 @@ async def _restore(source: str, settings: Settings) -> None:
         await run_restore(
             storage,
             settings.connection,
-            source_database=settings.source_db,
+            databases=settings.databases,
+            choices=settings.choices,
             jobs=settings.jobs,
             progress=Progress(verbose=settings.verbose),
         )
 
 
 @app.command()
-@takes(*TARGET, *S3, "latest", "source_db", "no_rows")
+@takes(*TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, "no_rows")
 def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     """Show what a restore would do, and all that stands in its way. Changes nothing.
 
@@ -86,15 +89,22 @@ def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     Example: dbrestore plan ./my-export --dsn postgresql://me@localhost/shop
     """
     made = _run(_plan(source, settings))
-    _print([json.dumps(plan_object(made), indent=2)] if as_json else plan_lines(made))
-    if made.problems:
-        raise SeveralProblemsError(made.problems)
+    if as_json:
+        objects = [plan_object(each) for each in made]
+        _print([json.dumps(objects if settings.databases.may_be_several else objects[0], indent=2)])
+    else:
+        _print(chain.from_iterable(plan_lines(each) for each in made))
+    raise_problems(problems_of(made))
 
 
-async def _plan(source: str, settings: Settings) -> Plan:
+async def _plan(source: str, settings: Settings) -> list[Plan]:
     async with _opened(source, settings) as storage:
-        return await make_plan(
-            storage, settings.connection, source_database=settings.source_db, with_rows=not settings.no_rows
+        return await make_plans(
+            storage,
+            settings.connection,
+            databases=settings.databases,
+            choices=settings.choices,
+            with_rows=not settings.no_rows,
         )
 
 

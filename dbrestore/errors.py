@@ -44,6 +44,10 @@ class DbrestoreError(Exception):
         self.message = message
         self.hint = hint
 
+    def within(self, place: str) -> DbrestoreError:
+        """The same error, said to be of ``place``."""
+        return type(self)(f"{place}: {self.message}", hint=self.hint)
+
 
 class UsageError(DbrestoreError):
     """The command line or a setting is wrong."""
@@ -114,6 +118,10 @@ class SeveralProblemsError(DbrestoreError):
         super().__init__("\n".join(problem.message for problem in problems))
         self.problems = tuple(problems)
         self.exit_code = min(problem.exit_code for problem in problems)
+
+    def within(self, place: str) -> SeveralProblemsError:
+        """The same errors, each said to be of ``place``."""
+        return SeveralProblemsError([problem.within(place) for problem in self.problems])
 
 
 def raise_problems(problems: Sequence[DbrestoreError]) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
 from dbrestore.errors import DbrestoreError, InvalidValueError, VerificationError
 from dbrestore.export.rows import read_batches, read_value
 from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translated
@@ -19,14 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
     from concurrent.futures import Executor
 
-    import asyncpg
-
     from dbrestore.export.storage import Content, Storage
     from dbrestore.plan import PlannedPart, PlannedTable
     from dbrestore.wire.registry import StreamEncoder
 
 VALUE_SHOWN = 80
 """Characters of a value that an error shows."""
+
+OTHER_BOUNDS_HINT = (
+    "The partition has other bounds than in the snapshot: --partitions via-parent brings each row to its place."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,14 @@ class Loader:
         place = f"{_place(table, [part])}, row {row + 1}"
         if column is not None:
             place += f", column {column}, value {await self._shown_value(part, column, row)}"
-        return translated(error, place)
+        explained = translated(error, place)
+        if (
+            table.table.parent is not None
+            and isinstance(error, asyncpg.CheckViolationError)
+            and not error.constraint_name
+        ):
+            explained.hint = OTHER_BOUNDS_HINT
+        return explained
 
     async def _shown_value(self, part: PlannedPart, column: str, row: int) -> str:
         async with self.storage.fetch(part.file) as content:

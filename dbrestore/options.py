@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from enum import Enum
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
 from pydantic import ByteSize, ValidationError
@@ -17,8 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TARGET = ("dsn", "db_host", "db_port", "db_user", "db_name")
-METAVARS = {ByteSize: "BYTES", Path: "FOLDER", int: "NUMBER", float: "SECONDS"}
 S3 = ("aws_profile", "aws_region", "aws_endpoint_url", "aws_anonymous", "aws_requester_pays", "retry_for")
+DATABASES = ("source_db", "all_databases")
+SELECTION = (
+    "include_tables", "exclude_tables", "include_schemas", "exclude_schemas", "strict", "map_schema", "map_table",
+)  # fmt: skip
+DIFFERENCES = (
+    "ignore_missing_tables", "ignore_extra_tables", "ignore_extra_columns", "partitions", "inherited",
+    "if_not_empty", "truncate_all", "skip_not_empty",
+)  # fmt: skip
+
+METAVARS = {ByteSize: "BYTES", Path: "FOLDER", int: "NUMBER", float: "SECONDS"}
 
 
 def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -45,9 +55,9 @@ def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 
 def make_settings(**given: object) -> Settings:
-    """Settings from options; None is one that was not given. Raises UsageError."""
+    """Settings from options; None and no values mean that one was not given. Raises UsageError."""
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**{name: value for name, value in given.items() if value not in (None, [])})  # type: ignore[arg-type]
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise UsageError(
@@ -57,17 +67,31 @@ def make_settings(**given: object) -> Settings:
 
 def _parameter(name: str) -> inspect.Parameter:
     field = Settings.model_fields[name]
-    flags = [f"--{name.replace('_', '-')}"]
-    if name in SHORT_FLAGS:
-        flags.append(SHORT_FLAGS[name])
     help_text = f"{field.description} [env: {ENVIRONMENT_PREFIX}{name.upper()}]"
-    metavar = next((shown for kind, shown in METAVARS.items() if kind in _kinds(field.annotation)), "TEXT")
-    is_flag = field.annotation is bool
-    option = typer.Option(*flags, help=help_text, show_default=False, metavar=None if is_flag else metavar)
+    option = typer.Option(*_flags(name), help=help_text, show_default=False, metavar=_metavar(field.annotation))
     # The model checks the values, with the same words for options and environment.
-    annotation = Annotated[bool | None, option] if is_flag else Annotated[str | None, option]
+    annotation: Any = Annotated[str | None, option]
+    if field.annotation is bool:
+        annotation = Annotated[bool | None, option]
+    elif get_origin(field.annotation) is tuple:
+        annotation = Annotated[list[str] | None, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _kinds(annotation: object) -> tuple[object, ...]:
-    return get_args(annotation) or (annotation,)
+def _flags(name: str) -> list[str]:
+    flag = f"--{name.replace('_', '-')}"
+    if Settings.model_fields[name].default is True:
+        flag += f"/--no-{name.replace('_', '-')}"
+    return [flag, *SHORT_FLAGS.get(name, ())]
+
+
+def _metavar(annotation: Any) -> str | None:
+    if annotation is bool:
+        return None
+    if get_origin(annotation) is tuple:
+        return "NAMES"
+    kinds = get_args(annotation) or (annotation,)
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return "|".join(member.value for member in kind)
+    return next((shown for kind, shown in METAVARS.items() if kind in kinds), "TEXT")

@@ -1,29 +1,45 @@
 """What a restore will do, worked out before anything is done. Pure: it neither reads nor asks.
 
-A plan joins an export and a catalogue, and finds every problem that can be found without loading.
+A plan joins an export and a catalogue, and finds every problem that can be found without loading. The decisions it
+takes on the way have a module each in ``dbrestore.planning``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dbrestore.errors import DbrestoreError, PartError, PrivilegeError, SchemaError, TargetError
-from dbrestore.graph import find_cycles, find_levels
-from dbrestore.matching import list_names, match_columns, match_tables
-from dbrestore.partitions import Families, choose_partitions
+from dbrestore.errors import DbrestoreError, PartError, PrivilegeError
+from dbrestore.planning.columns import ColumnFindings, ColumnMatch, match_columns
+from dbrestore.planning.draft import signature
+from dbrestore.planning.existing import treat_existing
+from dbrestore.planning.findings import Findings
+from dbrestore.planning.inheritance import Heirs, choose_inherited
+from dbrestore.planning.naming import list_names
+from dbrestore.planning.order import dangling_keys, order_tables
+from dbrestore.planning.partitions import FamilyRows, Relative, choose_partitions
+from dbrestore.planning.selection import ColumnPattern
+from dbrestore.planning.unmatched import find_unmatched
 from dbrestore.target.catalog import TableKind
 from dbrestore.wire.registry import CopyFormat, WireColumn, text_reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import TypeAlias
 
     import pyarrow as pa
 
-    from dbrestore.export.layout import Export, ExportedTable
+    from dbrestore.export.layout import ExportedTable
     from dbrestore.export.parquet import Footer
     from dbrestore.export.storage import StoredFile
-    from dbrestore.target.catalog import Catalog, Table
+    from dbrestore.planning.draft import Draft
+    from dbrestore.planning.existing import ExistingRows
+    from dbrestore.planning.inheritance import InheritanceChoice
+    from dbrestore.planning.order import Order
+    from dbrestore.planning.partitions import PartitionChoice
+    from dbrestore.target.catalog import Table
+
+    Footers: TypeAlias = Mapping[str, Footer | PartError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +64,15 @@ class PlannedTable:
     text_reasons: tuple[str, ...]
     """Why COPY's format is text; empty where it is binary."""
     after: frozenset[int] = frozenset()
-    """Oids of the planned tables that its foreign keys reference, but for itself."""
+    """Oids of the planned tables and of the milestones that its foreign keys reference, but for itself."""
     references_itself: bool = False
     """A row may reference one of any part, so all parts have to come in one COPY."""
     level: int = 0
     """Of the foreign-key graph; 0 references nothing."""
+    keeps_rows: bool = False
+    """It has rows already, to which its parts are added."""
+    is_counted: bool = True
+    """The footers of all parts were read. Without that a plan is good for looking at it only."""
 
     @property
     def copy_format(self) -> CopyFormat:
@@ -82,88 +102,109 @@ class Plan:
     warnings: tuple[str, ...]
     problems: tuple[DbrestoreError, ...]
     """Each of them stands in the way of the restore."""
-    counted: bool = True
-    """All footers were read. Without that a plan is good for looking at it only."""
+    notes: tuple[str, ...] = ()
+    """What was chosen where there was more than one way, and what is left out because the user wants that."""
+    milestones: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    """Oids of the planned partitions of each partitioned table that others reference."""
+    truncated: tuple[tuple[Table, ...], ...] = ()
+    """What is emptied before anything is loaded, by a TRUNCATE for each group."""
 
 
-def build_plan(
-    export: Export, source_database: str, footers: Mapping[str, Footer | PartError], catalog: Catalog
-) -> Plan:
-    """Join one database of an export and a target.
+def build_plan(draft: Draft, footers: Footers) -> Plan:
+    """Make a plan of what names alone tell and the ``footers`` of the draft's files, by key.
 
-    ``footers`` has, by key, the footer of each part of ``source_database`` or what is wrong with it; of the first part
-    of each table at least.
+    A part whose footer cannot be used has what is wrong with it instead; one whose footer was not read has none.
     """
-    tables = {table.oid: table for table in catalog.tables}
-    match = match_tables(export.tables.get(source_database, ()), catalog.tables)
-    problems: list[DbrestoreError] = [*export.problems, *match.problems]
-    exported = {oid: source for oid, source in match.exported.items() if not tables[oid].is_of_extension}
-    rows = {oid: _count_rows(source, footers) for oid, source in exported.items()}
-    self_referencing = {key.table_oid for key in catalog.foreign_keys if key.table_oid == key.referenced_oid}
-    counted = all(part.key in footers for source in exported.values() for part in source.parts)
-    partitions = choose_partitions(catalog.tables, rows, self_referencing, counted=counted)
-    problems += partitions.problems
-    problems += _unexported(catalog.tables, exported.keys() | partitions.skipped | match.ambiguous)
-    chosen = {oid: source for oid, source in exported.items() if oid not in partitions.skipped}
-    problems += _unloadable([tables[oid] for oid in chosen], catalog.filled)
-    planned = {}
-    for oid, source in chosen.items():
-        planned[oid], found = _plan_table(tables[oid], source, footers)
-        problems += found
-    ordered, cycles = _order(planned, catalog)
+    catalog, families = draft.catalog, draft.families
+    rows = {oid: _count_rows(draft.match.exported[oid], footers) for oid in draft.counted}
+    partitions = choose_partitions(
+        families, _family_rows(draft, rows, footers), draft.selected, draft.choices.partitions
+    )
+    inherited = choose_inherited(Heirs(catalog.tables), rows, draft.selected, draft.choices.inherited)
+    chosen = _chosen(draft, partitions, inherited)
+    without_rows = [families.tables[oid] for oid in (partitions.empty | inherited.skipped) & draft.selected]
+    existing = treat_existing([*chosen, *without_rows], families, catalog, draft.choices.if_not_empty)
+    planned, found = _plan_tables([table for table in chosen if table.oid not in existing.skipped], draft, footers)
+    order = order_tables(planned.keys(), families, catalog.foreign_keys)
+    findings = Findings(warnings=list(draft.export.warnings))
+    for decided in (find_unmatched(draft, partitions), partitions.findings, inherited.findings, existing.findings):
+        findings.add(decided)
+    findings.problems += (footer for footer in footers.values() if isinstance(footer, PartError))
+    findings.problems += _unwritable(chosen)
+    findings.add(found)
+    restored = {table.oid for table in chosen}
     return Plan(
-        export_id=export.id,
-        source_database=source_database,
+        export_id=draft.export.id,
+        source_database=draft.source_database,
         target_database=catalog.database,
-        tables=ordered,
-        warnings=(*export.warnings, *_left_out(catalog.tables, match.exported)),
-        problems=(*problems, *cycles),
-        counted=counted,
+        tables=_sorted(planned, order, existing),
+        warnings=(*findings.warnings, *dangling_keys(restored, families, catalog.foreign_keys)),
+        problems=(*findings.problems, *order.problems),
+        notes=tuple(findings.notes),
+        milestones=order.milestones,
+        truncated=existing.truncated,
     )
 
 
-def _count_rows(source: ExportedTable, footers: Mapping[str, Footer | PartError]) -> int:
+def _count_rows(source: ExportedTable, footers: Footers) -> int:
     found = (footers.get(part.key) for part in source.parts)
     return sum(footer.rows for footer in found if footer is not None and not isinstance(footer, PartError))
 
 
-def _left_out(tables: Iterable[Table], exported: Mapping[int, ExportedTable]) -> Iterator[str]:
-    for table in tables:
-        if table.is_of_extension and table.oid in exported:
-            yield f"{table.dotted} is left alone: it belongs to an extension"
-        elif table.is_unlogged and not table.is_of_extension and table.oid not in exported:
-            yield f"{table.dotted} is left alone: AWS does not export unlogged tables"
+def _family_rows(draft: Draft, rows: Mapping[int, int], footers: Footers) -> FamilyRows:
+    relatives = {}
+    for oid in draft.counted:
+        resembling = draft.resembling.get(signature(draft.match.exported[oid]), ())
+        if resembling and draft.families.tables[oid].kind is TableKind.PARTITIONED:
+            relatives[oid] = [
+                Relative(source.name, _count_rows(source, footers), is_in_target=other is not None)
+                for other, source in resembling
+            ]
+    keys = draft.catalog.foreign_keys
+    together = {key.table_oid for key in keys if key.table_oid == key.referenced_oid}
+    return FamilyRows(rows, relatives, together)
 
 
-def _unexported(tables: Sequence[Table], accounted: set[int]) -> list[DbrestoreError]:
-    """Tables of the target that ought to be in the export: AWS leaves out unlogged ones."""
-    missing = [
-        table.dotted
-        for table in tables
-        if table.oid not in accounted
-        and table.kind is not TableKind.FOREIGN
-        and not table.is_unlogged
-        and not table.is_of_extension
+def _chosen(draft: Draft, partitions: PartitionChoice, inherited: InheritanceChoice) -> list[Table]:
+    """The tables whose folders are to be loaded."""
+    found = (draft.families.tables[oid] for oid in draft.match.exported if oid in draft.selected)
+    return [
+        table
+        for table in found
+        if table.oid not in inherited.skipped
+        and (table.oid in partitions.loaded or (table.kind is TableKind.TABLE and table.parent is None))
     ]
-    hint = "Drop them from the target, or export the snapshot with them."
-    return [SchemaError(f"in the target but not in the export: {list_names(missing)}", hint=hint)] if missing else []
 
 
-def _unloadable(tables: Sequence[Table], filled: frozenset[int]) -> list[DbrestoreError]:
+def _unwritable(tables: Iterable[Table]) -> list[DbrestoreError]:
+    names = [table.dotted for table in tables if not table.is_writable]
+    hint = "GRANT SELECT, INSERT on the tables and USAGE on their schemas, or use the role that owns them."
+    return [PrivilegeError(f"the role may not read and write {list_names(names)}", hint=hint)] if names else []
+
+
+def _plan_tables(tables: Sequence[Table], draft: Draft, footers: Footers) -> tuple[dict[int, PlannedTable], Findings]:
+    ignored = tuple(map(ColumnPattern, draft.choices.ignore_extra_columns))
+    columns = ColumnFindings()
     problems: list[DbrestoreError] = []
-    if names := [table.dotted for table in tables if table.oid in filled]:
-        problems.append(TargetError(f"already with rows in the target: {list_names(names)}", hint="Empty them first."))
-    if names := [table.dotted for table in tables if not table.is_writable]:
-        hint = "GRANT SELECT, INSERT on the tables and USAGE on their schemas, or use the role that owns them."
-        problems.append(PrivilegeError(f"the role may not read and write {list_names(names)}", hint=hint))
-    if names := [table.dotted for table in tables if table.has_heirs]:
-        problems.append(SchemaError(f"others inherit from {list_names(names)}: whose rows these are cannot be told"))
-    return problems
+    planned = {}
+    for table in tables:
+        source = draft.match.exported[table.oid]
+        parts, schema, found = _plan_parts(source, footers)
+        problems += found
+        match = match_columns(table, schema, ignored) if schema is not None else ColumnMatch()
+        columns.add(table, match)
+        reasons = text_reasons(match.columns)
+        is_counted = all(part.key in footers for part in source.parts)
+        planned[table.oid] = PlannedTable(table, source.folder, parts, match.columns, reasons, is_counted=is_counted)
+    findings = Findings(problems=problems)
+    findings.add(columns.findings())
+    return planned, findings
 
 
-def _plan_table(
-    table: Table, source: ExportedTable, footers: Mapping[str, Footer | PartError]
-) -> tuple[PlannedTable, list[DbrestoreError]]:
+def _plan_parts(
+    source: ExportedTable, footers: Footers
+) -> tuple[tuple[PlannedPart, ...], pa.Schema | None, list[DbrestoreError]]:
+    """Those with rows, the schema that all parts have, and the parts that are unlike the first."""
     problems: list[DbrestoreError] = []
     parts: list[PlannedPart] = []
     first: tuple[StoredFile, pa.Schema] | None = None
@@ -173,54 +214,25 @@ def _plan_table(
             parts.append(PlannedPart(file, 0))
             continue
         if isinstance(footer, PartError):
-            problems.append(footer)
             continue
         first = first or (file, footer.schema)
-        if footer.schema != first[1]:
+        if footer.schema is not first[1] and footer.schema != first[1]:
             problems.append(PartError(f"{file.key} has other columns or types than {first[0].key}"))
         if footer.rows:
             parts.append(PlannedPart(file, footer.rows))
-    columns: tuple[WireColumn, ...] = ()
-    if first is not None:
-        match = match_columns(table, first[1])
-        columns = match.columns
-        problems += match.problems
-    return PlannedTable(table, source.folder, tuple(parts), columns, text_reasons(columns)), problems
+    return tuple(parts), first[1] if first else None, problems
 
 
-def _order(
-    planned: Mapping[int, PlannedTable], catalog: Catalog
-) -> tuple[tuple[PlannedTable, ...], list[DbrestoreError]]:
-    """The tables in the order of loading; with a problem for each cycle, which is then cut where it closes."""
-    after = _references(planned, catalog)
-    itself = {oid for oid, referenced in after.items() if oid in referenced}
-    after = {oid: referenced - {oid} for oid, referenced in after.items()}
-    problems: list[DbrestoreError] = []
-    for cycle in find_cycles(after):
-        after[cycle[0]].discard(cycle[-1])
-        names = " → ".join(planned[oid].table.dotted for oid in (cycle[0], *reversed(cycle)))
-        problems.append(SchemaError(f"foreign keys form a cycle: {names}"))
-    levels = find_levels(after)
+def _sorted(planned: Mapping[int, PlannedTable], order: Order, existing: ExistingRows) -> tuple[PlannedTable, ...]:
+    """The tables in the order of loading."""
     tables = [
-        replace(table, after=frozenset(after[oid]), references_itself=oid in itself, level=levels[oid])
+        replace(
+            table,
+            after=order.after[oid],
+            references_itself=oid in order.self_referencing,
+            level=order.levels[oid],
+            keeps_rows=oid in existing.appended,
+        )
         for oid, table in planned.items()
     ]
-    return tuple(sorted(tables, key=lambda table: (table.level, -table.size, table.table.dotted))), problems
-
-
-def _references(planned: Mapping[int, PlannedTable], catalog: Catalog) -> dict[int, set[int]]:
-    """The planned tables that each planned table references; a partitioned table stands for its partitions."""
-    families = Families(catalog.tables)
-    tables = {table.oid: table for table in catalog.tables}
-
-    def members(oid: int) -> list[int]:
-        table = tables[oid]
-        return [member.oid for member in (table, *families.below(table)) if member.oid in planned]
-
-    after: dict[int, set[int]] = {oid: set() for oid in planned}
-    for key in catalog.foreign_keys:
-        if key.table_oid in tables and key.referenced_oid in tables:
-            referenced = members(key.referenced_oid)
-            for oid in members(key.table_oid):
-                after[oid].update(referenced)
-    return after
+    return tuple(sorted(tables, key=lambda table: (table.level, -table.size, table.table.dotted)))

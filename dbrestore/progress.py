@@ -29,7 +29,9 @@ class Progress:
 
     def planned(self, plan: Plan) -> None:
         """The plan is made and loading begins."""
-        self._total = sum(table.rows for table in plan.tables)
+        self.rows, self._total = 0, sum(table.rows for table in plan.tables)
+        for note in plan.notes if self.verbose else ():
+            self._say(f"note: {note}")
         for warning in plan.warnings:
             self._say(f"warning: {warning}")
         self._say(
@@ -58,6 +60,7 @@ class Progress:
             f"restored {len(plan.tables)} tables, {self.rows:,} rows in {seconds:.1f} s "
             f"({self.rows / seconds:,.0f} rows/s); row counts verified"
         )
+        self.started = time.monotonic()
 
     def _say(self, line: str) -> None:
         self._said = time.monotonic()

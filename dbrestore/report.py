@@ -28,7 +28,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
                     str(table.level),
                     table.table.dotted,
                     f"{len(table.parts):,}",
-                    f"{table.rows:,}" if plan.counted else "?",
+                    f"{table.rows:,}" if table.is_counted else "?",
                     readable_bytes(table.size),
                     table.copy_format.value,
                 )
@@ -39,8 +39,9 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     )
     if reasons := [f"  {table.table.dotted}.{reason}" for table in plan.tables for reason in table.text_reasons]:
         yield from ("", "as text, because of", *reasons)
-    for warning in plan.warnings:
-        yield f"warning: {warning}"
+    if plan.notes:
+        yield from ("", *(f"note: {note}" for note in plan.notes))
+    yield from (f"warning: {warning}" for warning in plan.warnings)
 
 
 def plan_object(plan: Plan) -> dict[str, Any]:
@@ -49,7 +50,9 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         "export_id": plan.export_id,
         "source_database": plan.source_database,
         "target_database": plan.target_database,
-        "tables": [_table_object(table, counted=plan.counted) for table in plan.tables],
+        "tables": [_table_object(table) for table in plan.tables],
+        "truncated": [table.dotted for group in plan.truncated for table in group],
+        "notes": list(plan.notes),
         "warnings": list(plan.warnings),
         "problems": [
             {"message": problem.message, "hint": problem.hint, "exit_code": problem.exit_code}
@@ -58,17 +61,18 @@ def plan_object(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _table_object(table: PlannedTable, *, counted: bool) -> dict[str, Any]:
+def _table_object(table: PlannedTable) -> dict[str, Any]:
     return {
         "schema": table.table.schema,
         "name": table.table.name,
         "level": table.level,
         "folder": table.folder,
         "parts": len(table.parts),
-        "rows": table.rows if counted else None,
+        "rows": table.rows if table.is_counted else None,
         "bytes": table.size,
         "format": table.copy_format.value,
         "text_reasons": list(table.text_reasons),
+        "keeps_rows": table.keeps_rows,
     }
 
 

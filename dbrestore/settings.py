@@ -8,22 +8,45 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import ByteSize, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, ByteSize, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from dbrestore.databases import Databases
 from dbrestore.export.opening import SourceSettings
+from dbrestore.planning.choices import Choices, IfNotEmpty, InheritedRows, PartitionFolders
 from dbrestore.target.connect import ConnectionSettings
 
 ENVIRONMENT_PREFIX = "DBRESTORE_"
 MOST_JOBS_BY_DEFAULT = 8
-SHORT_FLAGS = {"jobs": "-j", "verbose": "-v"}
+SHORT_FLAGS = {"jobs": ("-j",), "verbose": ("-v",)}
 
 
 def default_jobs() -> int:
     """A job for each core, at most MOST_JOBS_BY_DEFAULT."""
     return min(os.cpu_count() or 1, MOST_JOBS_BY_DEFAULT)
+
+
+def _listed(value: Any) -> Any:
+    """The names of comma lists: one in the environment, one for each time that a flag is given."""
+    texts = [value] if isinstance(value, str) else value
+    return [name for text in texts for name in map(str.strip, text.split(",")) if name]
+
+
+def _paired(value: Any) -> Any:
+    """Comma lists of ``old=new``."""
+    pairs = [tuple(map(str.strip, text.split("="))) for text in _listed(value)]
+    for pair in pairs:
+        if len(pair) != 2 or not all(pair):
+            raise ValueError(f"{'='.join(pair)} is not old=new")
+    if len({old for old, _ in pairs}) < len(pairs):
+        raise ValueError("one name is mapped twice")
+    return pairs
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Pairs = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_paired)]
 
 
 class Settings(BaseSettings):
@@ -38,7 +61,7 @@ class Settings(BaseSettings):
     db_host: Annotated[str | None, Field(description="Host or socket folder of the target.")] = None
     db_port: Annotated[int | None, Field(ge=1, le=65535, description="Port of the target.")] = None
     db_user: Annotated[str | None, Field(description="Role to connect as.")] = None
-    db_name: Annotated[str | None, Field(description="Database to restore into.")] = None
+    db_name: Annotated[str | None, Field(description="Database of the target.")] = None
 
     aws_profile: Annotated[str | None, Field(description="Profile of the AWS configuration for S3.")] = None
     aws_region: Annotated[
@@ -62,7 +85,50 @@ class Settings(BaseSettings):
         float, Field(ge=0, description="Seconds to go on trying while S3 does not answer. Default: 600.")
     ] = 600.0
 
-    source_db: Annotated[str | None, Field(description="Database of the export, where that has more than one.")] = None
+    source_db: Annotated[
+        Names, Field(description="Database of the export, where that has more than one; repeatable, or a comma list.")
+    ] = ()
+    all_databases: Annotated[
+        bool, Field(description="All databases of the export; {database} in --dsn or --db-name stands for each.")
+    ] = False
+
+    include_tables: Annotated[
+        Names, Field(description="Only these: globs such as orders, sales.*, *_log; repeatable, or a comma list.")
+    ] = ()
+    exclude_tables: Annotated[Names, Field(description="All but these.")] = ()
+    include_schemas: Annotated[
+        Names, Field(description="Only the tables of these schemas, and those of --include-tables.")
+    ] = ()
+    exclude_schemas: Annotated[Names, Field(description="All but the tables of these schemas.")] = ()
+    strict: Annotated[
+        bool, Field(description="A name or pattern that matches nothing is an error. Default: strict.")
+    ] = True
+    map_schema: Annotated[Pairs, Field(description="old=new: the tables of a schema go into another one.")] = ()
+    map_table: Annotated[Pairs, Field(description="schema.old=schema.new: a table goes into another one.")] = ()
+
+    ignore_missing_tables: Annotated[
+        Names, Field(description="Tables of the target that need not be in the export: globs.")
+    ] = ()
+    ignore_extra_tables: Annotated[
+        Names, Field(description="Tables of the export that the target need not have: globs.")
+    ] = ()
+    ignore_extra_columns: Annotated[
+        Names, Field(description="Columns of the export that the target need not have: note, orders.note, *.")
+    ] = ()
+    partitions: Annotated[
+        PartitionFolders,
+        Field(description="Folders that partitions are loaded from. Default: auto, as row counts prove right."),
+    ] = PartitionFolders.AUTO
+    inherited: Annotated[
+        InheritedRows | None,
+        Field(description="Whose rows a folder holds whose table has heirs. Default: as row counts tell."),
+    ] = None
+    if_not_empty: Annotated[
+        IfNotEmpty | None, Field(description="What to do with tables that have rows. Default: error.")
+    ] = None
+    truncate_all: Annotated[bool, Field(description="The same as --if-not-empty truncate.")] = False
+    skip_not_empty: Annotated[bool, Field(description="The same as --if-not-empty skip.")] = False
+
     jobs: Annotated[int, Field(ge=1, description="COPYs at a time. Default: the cores, at most 8.")] = Field(
         default_factory=default_jobs
     )
@@ -90,3 +156,41 @@ class Settings(BaseSettings):
             spool_limit=self.spool_limit,
             retry_for=self.retry_for,
         )
+
+    @property
+    def databases(self) -> Databases:
+        """Which databases of the export are wanted."""
+        return Databases(self.source_db, self.all_databases)
+
+    @property
+    def choices(self) -> Choices:
+        """What a plan may do where there is more than one way."""
+        return Choices(
+            include_tables=self.include_tables,
+            exclude_tables=self.exclude_tables,
+            include_schemas=self.include_schemas,
+            exclude_schemas=self.exclude_schemas,
+            strict=self.strict,
+            map_schemas=self.map_schema,
+            map_tables=self.map_table,
+            ignore_missing_tables=self.ignore_missing_tables,
+            ignore_extra_tables=self.ignore_extra_tables,
+            ignore_extra_columns=self.ignore_extra_columns,
+            partitions=self.partitions,
+            inherited=self.inherited,
+            if_not_empty=next(iter(self._for_filled()), IfNotEmpty.ERROR),
+        )
+
+    @model_validator(mode="after")
+    def _say_one_thing(self) -> Self:
+        if len(set(self._for_filled())) > 1:
+            raise ValueError("if_not_empty, truncate_all and skip_not_empty contradict each other")
+        if self.all_databases and self.source_db:
+            raise ValueError("all_databases and source_db contradict each other")
+        return self
+
+    def _for_filled(self) -> list[IfNotEmpty]:
+        """What is wanted for tables with rows, by any of the three names that it has."""
+        wanted = [self.if_not_empty] if self.if_not_empty else []
+        wanted += [IfNotEmpty.TRUNCATE] if self.truncate_all else []
+        return wanted + ([IfNotEmpty.SKIP] if self.skip_not_empty else [])

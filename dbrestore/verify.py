@@ -7,36 +7,42 @@ from typing import TYPE_CHECKING
 
 from dbrestore.errors import DbrestoreError, VerificationError, raise_problems
 from dbrestore.scheduler import Task, run_tasks
-from dbrestore.target.catalog import TableKind
-from dbrestore.target.connect import translate_errors
+from dbrestore.target.rows import count_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import asyncpg
 
     from dbrestore.plan import Plan, PlannedTable
 
 
-async def verify_counts(plan: Plan, pool: asyncpg.Pool, jobs: int) -> None:
-    """Compare the number of rows of each table with the footers of its parts.
+async def count_tables(tables: Iterable[PlannedTable], pool: asyncpg.Pool, jobs: int) -> dict[int, int]:
+    """The rows of each of ``tables`` in the target, by oid."""
+    counts: dict[int, int] = {}
+
+    async def count(table: PlannedTable, connection: asyncpg.Connection) -> None:
+        counts[table.table.oid] = await count_rows(connection, table.table)
+
+    await run_tasks([Task(table.table.oid, partial(count, table), cost=table.size) for table in tables], pool, jobs)
+    return counts
+
+
+async def verify_counts(plan: Plan, before: Mapping[int, int], pool: asyncpg.Pool, jobs: int) -> None:
+    """Compare the number of rows of each table with the footers of its parts, and what was there ``before``, by oid.
 
     Raises VerificationError for a table that differs, SeveralProblemsError if more than one does.
     """
+    counts = await count_tables(plan.tables, pool, jobs)
     differences: list[DbrestoreError] = []
-    tasks = [
-        Task(key=table.table.oid, run=partial(_compare, table, differences), cost=table.size) for table in plan.tables
-    ]
-    await run_tasks(tasks, pool, jobs)
-    raise_problems(differences)
-
-
-async def _compare(table: PlannedTable, differences: list[DbrestoreError], connection: asyncpg.Connection) -> None:
-    only = "" if table.table.kind is TableKind.PARTITIONED else "ONLY "
-    with translate_errors(f"counting the rows of {table.table.dotted}"):
-        found = await connection.fetchval(f"SELECT count(*) FROM {only}{table.table.sql}")
-    if found != table.rows:
-        differences.append(
-            VerificationError(
-                f"{table.table.dotted} has {found} rows, its parts in the export have {table.rows}",
-                hint="A trigger of the target, or somebody else, may have written to it during the restore.",
+    for table in plan.tables:
+        found, kept = counts[table.table.oid], before.get(table.table.oid, 0)
+        if found != kept + table.rows:
+            there = f", and {kept} were there before" if kept else ""
+            differences.append(
+                VerificationError(
+                    f"{table.table.dotted} has {found} rows, its parts in the export have {table.rows}{there}",
+                    hint="A trigger of the target, or somebody else, may have written to it during the restore.",
+                )
             )
-        )
+    raise_problems(differences)

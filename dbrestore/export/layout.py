@@ -45,6 +45,8 @@ class ExportedTable:
     columns: tuple[ManifestColumn, ...]
     parts: tuple[StoredFile, ...]
     """By key. None of an empty table, or where a problem says that the folder is missing."""
+    problems: tuple[ExportError, ...] = ()
+    """Those of the export's problems that are about this table alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +117,10 @@ class _Join:
             if not entry.is_empty_database:
                 self.warnings.append(f"AWS left out the database {entry.target}: {notices}")
             return
-        if not entry.is_complete:
-            self.problems.append(_incomplete_table(entry, notices))
-        elif notices:
+        problems: list[ExportError] = [] if entry.is_complete else [_incomplete_table(entry, notices)]
+        if entry.is_complete and notices:
             self.warnings.append(f"AWS warns of {entry.target}: {notices}")
-        self._add_table(entry)
+        self._add_table(entry, problems)
 
     def sorted_tables(self) -> dict[str, tuple[ExportedTable, ...]]:
         """What `Export.tables` promises."""
@@ -127,30 +128,32 @@ class _Join:
             database: tuple(sorted(tables, key=attrgetter("name"))) for database, tables in sorted(self.tables.items())
         }
 
-    def _add_table(self, entry: TableEntry) -> None:
+    def _add_table(self, entry: TableEntry, problems: list[ExportError]) -> None:
         places = list(possible_places(entry.target))
         existing = [place for place in places if place.folder in self.folders]
         free = [place for place in existing if place.folder not in self.targets]
         if not places:
-            self.problems.append(ManifestError(f"the manifest lists {entry.target}: not database.schema.table"))
+            no_table = ManifestError(f"the manifest lists {entry.target}: not database.schema.table")
+            self.problems += [*problems, no_table]
         elif existing and not free:
-            self.problems.append(_shared_folder(entry.target, existing[0].folder, self.targets))
+            self.problems += [*problems, _shared_folder(entry.target, existing[0].folder, self.targets)]
         else:
-            self._take(entry, free[0] if free else self._likeliest(places))
+            self._take(entry, free[0] if free else self._likeliest(places), problems)
 
     def _likeliest(self, places: list[Place]) -> Place:
         """Where a table without a folder belongs: to a database that has other folders, if there is one."""
         known = (place for place in places if place.folder.partition("/")[0] in self.database_folders)
         return next(known, places[0])
 
-    def _take(self, entry: TableEntry, place: Place) -> None:
+    def _take(self, entry: TableEntry, place: Place, problems: list[ExportError]) -> None:
         folder = self.folders.get(place.folder, TableFolder())
         self.targets[place.folder] = entry.target
         if entry.is_complete:
-            self.problems.extend(_folder_problems(entry.target, place.folder, folder))
+            problems.extend(_folder_problems(entry.target, place.folder, folder))
+        self.problems.extend(problems)
         parts = tuple(sorted(folder.parts, key=attrgetter("key")))
         self.tables[place.database].append(
-            ExportedTable(place.database, place.name, place.folder, entry.columns, parts)
+            ExportedTable(place.database, place.name, place.folder, entry.columns, parts, tuple(problems))
         )
 
 

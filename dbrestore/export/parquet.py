@@ -6,9 +6,9 @@ A footer is read from the last bytes of a file, so that a table's rows can be co
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import starmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +26,9 @@ TAIL_BYTES = 64 * 1024
 
 MAX_FOOTER_BYTES = 256 * 1024**2
 """A larger one is taken for a damaged length."""
+
+SMALL_FOOTER_BYTES = 16 * 1024
+"""Parsed in less time than a thread takes to be told of it."""
 
 MAGIC = b"PAR1"
 ENCRYPTED_MAGIC = b"PARE"
@@ -45,7 +48,22 @@ class Footer:
     """Of the file, without Spark's key-value metadata."""
 
 
-async def read_footer(storage: Storage, file: StoredFile) -> Footer:
+class SharedSchemas:
+    """Makes one object of equal schemas: a million parts have few different ones."""
+
+    def __init__(self) -> None:
+        self._known: dict[pa.Schema, pa.Schema] = {}
+        self._last: tuple[pq.ParquetSchema, pa.Schema] | None = None
+
+    def of(self, parquet: pq.ParquetSchema) -> pa.Schema:
+        """The Arrow schema, without metadata. Raises what pyarrow or a name that is not UTF-8 does."""
+        if self._last is None or not parquet.equals(self._last[0]):
+            schema = parquet.to_arrow_schema().remove_metadata()
+            self._last = parquet, self._known.setdefault(schema, schema)  # hashing decodes all names
+        return self._last[1]
+
+
+async def read_footer(storage: Storage, file: StoredFile, schemas: SharedSchemas | None = None) -> Footer:
     """The footer of a part, from one ranged read, or two where it is larger than 64 KiB.
 
     The form of the last eight bytes is https://parquet.apache.org/docs/file-format/: the footer's length, then the
@@ -62,7 +80,10 @@ async def read_footer(storage: Storage, file: StoredFile) -> Footer:
     needed = _footer_length(file, tail) + _TRAILER_BYTES
     if needed > len(tail):
         tail = await _read_tail(storage, file, needed)
-    return await asyncio.to_thread(_parsed, file, tail[-needed:])
+    schemas = schemas or SharedSchemas()
+    if needed <= SMALL_FOOTER_BYTES:
+        return _parsed(file, tail[-needed:], schemas)
+    return await asyncio.to_thread(_parsed, file, tail[-needed:], schemas)
 
 
 async def read_footers(storage: Storage, files: Sequence[StoredFile], concurrency: int) -> list[Footer | PartError]:
@@ -73,19 +94,17 @@ async def read_footers(storage: Storage, files: Sequence[StoredFile], concurrenc
     Raises:
         ExportError: the storage cannot read a file.
     """
-    found: dict[int, Footer | PartError] = {}
-    schemas: dict[pa.Schema, pa.Schema] = {}
+    found: list[Any] = [None] * len(files)
+    schemas = SharedSchemas()
 
     async def read(place: int, file: StoredFile) -> None:
         try:
-            footer = await read_footer(storage, file)
+            found[place] = await read_footer(storage, file, schemas)
         except PartError as error:
             found[place] = error
-        else:
-            found[place] = replace(footer, schema=schemas.setdefault(footer.schema, footer.schema))
 
     await run_all(starmap(read, enumerate(files)), concurrency)
-    return [found[place] for place in range(len(files))]
+    return found
 
 
 async def _read_tail(storage: Storage, file: StoredFile, length: int) -> bytes:
@@ -110,12 +129,11 @@ def _footer_length(file: StoredFile, tail: bytes) -> int:
     return length
 
 
-def _parsed(file: StoredFile, footer: bytes) -> Footer:
+def _parsed(file: StoredFile, footer: bytes, schemas: SharedSchemas) -> Footer:
     """pyarrow looks no further than the footer, so it takes the tail for a whole file."""
     try:
         metadata = pq.read_metadata(pa.BufferReader(footer))
-        schema = metadata.schema.to_arrow_schema().remove_metadata()
-        hash(schema)  # decodes all names
+        schema = schemas.of(metadata.schema)
         groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
     except (pa.ArrowException, OSError, ValueError) as error:
         raise PartError(f"{file.key} has a damaged footer: {error}", hint=_COPY_AGAIN) from error

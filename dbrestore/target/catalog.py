@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 NO_TYPMOD = -1
 EMPTINESS_CHUNK = 500
-"""Tables looked into by one query."""
+"""Tables looked into by one query, and so locked at a time: a server has room for 6,400 locks by default."""
+
+OWN_NAMES_ONLY = "SET LOCAL search_path = pg_catalog"
+"""Nobody else's function may stand in for one of the system's (CVE-2018-1058)."""
 
 
 class TableKind(Enum):
@@ -58,6 +61,7 @@ class Column:
     type_name: str
     """As declared: ``format_type``."""
     is_not_null: bool
+    """By itself or by its domain."""
     has_default: bool
     is_generated: bool
     """GENERATED ALWAYS AS (expression): the server computes it and COPY may not name it."""
@@ -74,13 +78,15 @@ class Table:
     kind: TableKind
     parent: int | None
     """The oid of the partitioned table that this is a partition of."""
-    has_heirs: bool
-    """Other tables inherit from it (INHERITS, not partitions)."""
+    inherits: tuple[int, ...]
+    """The oids of the tables that it inherits from (INHERITS, not partitions)."""
     is_unlogged: bool
     is_of_extension: bool
     """CREATE EXTENSION made it."""
     is_writable: bool
     """The role may read it and insert into it."""
+    is_truncatable: bool
+    """The role may truncate it."""
     columns: tuple[Column, ...]
 
     @property
@@ -118,12 +124,11 @@ class Catalog:
 
 
 async def read_catalog(connection: asyncpg.Connection) -> Catalog:
-    """Read the catalogue as of one moment. Raises TargetError."""
+    """Read the catalogue as of one moment, and then which tables have rows. Raises TargetError."""
     queries = load_queries("catalog.sql")
     with translate_errors("reading the catalogue of the target"):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            # Nobody else's function may stand in for one of the system's (CVE-2018-1058).
-            await connection.execute("SET LOCAL search_path = pg_catalog")
+            await connection.execute(OWN_NAMES_ONLY)
             database = await connection.fetchrow(queries["database"])
             columns = await _read_columns(connection, queries)
             tables = tuple(
@@ -133,38 +138,39 @@ async def read_catalog(connection: asyncpg.Connection) -> Catalog:
                     name=row["name"],
                     kind=TableKind(row["kind"]),
                     parent=row["parent"],
-                    has_heirs=row["has_heirs"],
+                    inherits=tuple(row["inherits"]),
                     is_unlogged=row["is_unlogged"],
                     is_of_extension=row["is_of_extension"],
                     is_writable=row["is_writable"],
+                    is_truncatable=row["is_truncatable"],
                     columns=tuple(columns[row["oid"]]),
                 )
                 for row in await connection.fetch(queries["tables"])
             )
             foreign_keys = tuple(ForeignKey(**row) for row in await connection.fetch(queries["foreign_keys"]))
-            filled = await _find_filled(connection, queries, tables)
+        filled = await _find_filled(connection, queries, tables)
     return Catalog(database["name"], database["version"], tables, foreign_keys, filled)
 
 
 async def _read_columns(connection: asyncpg.Connection, queries: dict[str, str]) -> dict[int, list[Column]]:
     types = {row["oid"]: row for row in await connection.fetch(queries["types"])}
     known: dict[tuple[int, int], Type] = {}
+    shared: dict[Column, Column] = {}  # thousands of partitions have the same
     columns: dict[int, list[Column]] = defaultdict(list)
     for row in await connection.fetch(queries["columns"]):
         key = row["type_oid"], row["typmod"]
         if key not in known:
             known[key] = _resolve(types, *key)
-        columns[row["table_oid"]].append(
-            Column(
-                name=row["name"],
-                type=known[key],
-                type_name=row["type_name"],
-                is_not_null=row["is_not_null"],
-                has_default=row["has_default"],
-                is_generated=row["is_generated"],
-                is_identity=row["is_identity"],
-            )
+        column = Column(
+            name=row["name"],
+            type=known[key],
+            type_name=row["type_name"],
+            is_not_null=row["is_not_null"],
+            has_default=row["has_default"],
+            is_generated=row["is_generated"],
+            is_identity=row["is_identity"],
         )
+        columns[row["table_oid"]].append(shared.setdefault(column, column))
     return columns
 
 
@@ -192,5 +198,7 @@ async def _find_filled(
             f"SELECT {table.oid} AS oid WHERE EXISTS (SELECT FROM ONLY {table.sql})"
             for table in candidates[start : start + EMPTINESS_CHUNK]
         )
-        filled.update(row["oid"] for row in await connection.fetch(probes))
+        async with connection.transaction(readonly=True):
+            await connection.execute(OWN_NAMES_ONLY)
+            filled.update(row["oid"] for row in await connection.fetch(probes))
     return frozenset(filled)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import asyncpg
+from pydantic import SecretStr
 
 from dbrestore.errors import (
     ConnectError,
@@ -29,8 +31,6 @@ from dbrestore.target.address import check_dsn, find_service, shown_hosts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-
-    from pydantic import SecretStr
 
 SESSION_SETTINGS = {
     "application_name": "dbrestore",
@@ -61,6 +61,9 @@ _CLASSES: tuple[tuple[type[Exception], type[DbrestoreError]], ...] = (
 FOREIGN_ERRORS = tuple(foreign for foreign, _ in _CLASSES)
 """What asyncpg raises."""
 
+PLACEHOLDER = "{database}"
+"""Stands in a DSN or a database's name for the name that the database has in the export."""
+
 ROLLBACK_SECONDS = 2.0
 MESSAGE_SHOWN = 500
 """Characters of a message or detail of the server: some of them hold a whole value."""
@@ -75,6 +78,17 @@ class ConnectionSettings:
     port: int | None = None
     user: str | None = None
     database: str | None = None
+
+    @property
+    def has_placeholder(self) -> bool:
+        """Whether the DSN or the database is a template, with ``{database}`` in it."""
+        return PLACEHOLDER in (self.database or "") or PLACEHOLDER in (self.dsn.get_secret_value() if self.dsn else "")
+
+    def of_database(self, name: str) -> ConnectionSettings:
+        """The settings with ``name`` where a template leaves it open."""
+        dsn = SecretStr(self.dsn.get_secret_value().replace(PLACEHOLDER, quote(name, safe=""))) if self.dsn else None
+        database = self.database.replace(PLACEHOLDER, name) if self.database else None
+        return replace(self, dsn=dsn, database=database)
 
 
 @contextmanager

@@ -12,11 +12,12 @@ import pytest
 
 from dbrestore import __version__
 from tests.acceptance.commands import COMMAND, failed, run
+from tests.exports import merge
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dbrestore.testing.databases import Database
+    from dbrestore.testing.databases import Database, MakeDatabase
 
 SECRET = "hunter2"
 TABLES = """
@@ -118,6 +119,83 @@ def test_a_list_needs_no_database(export: Path, database: Database) -> None:
         [database.name, "public.books", "5"],
         [database.name, "public.shelves", "1"],
     ]
+
+
+def test_choices_are_told_by_options_and_by_the_environment(export: Path, database: Database) -> None:
+    database.execute("INSERT INTO shelves VALUES (99); CREATE TABLE new (id int); ALTER TABLE books DROP title")
+    environment = {"DBRESTORE_IGNORE_EXTRA_COLUMNS": "books.title", "DBRESTORE_IGNORE_MISSING_TABLES": "n*,x"}
+    result = run("restore", export, "--dsn", database.dsn, "--truncate-all", environment=environment)
+    assert result.returncode == 0, result.stderr
+    assert database.execute(COUNTS) == LOADED
+
+
+def test_choices_that_contradict_each_other_end_with_2(export: Path) -> None:
+    told = failed("restore", export, "--truncate-all", "--skip-not-empty", exit_code=2)
+    assert "if_not_empty, truncate_all and skip_not_empty contradict each other" in told
+
+
+def test_a_pattern_that_matches_nothing_ends_with_2(export: Path, database: Database) -> None:
+    told = failed("restore", export, "--dsn", database.dsn, "--exclude-tables", "boks,books", exit_code=2)
+    assert told == "error: --exclude-tables boks matches nothing\nhint: --no-strict lets that pass.\n"
+    options = ["--exclude-tables", "boks", "--exclude-tables", "books", "--no-strict"]
+    assert run("restore", export, "--dsn", database.dsn, *options).returncode == 0
+    assert database.execute(COUNTS) == "20|0"
+
+
+@pytest.fixture
+def whole_server(export: Path, make_database: MakeDatabase, tmp_path: Path) -> tuple[Path, Database]:
+    """An export of two databases, and the second one, whose table is empty by now."""
+    second = make_database()
+    second.execute("CREATE TABLE notes (id int); INSERT INTO notes VALUES (1), (2)")
+    run("simulate", tmp_path, "--export-id", "second", "--dsn", second.dsn)
+    merge(export, tmp_path / "second")
+    second.execute("TRUNCATE notes")
+    return export, second
+
+
+def test_all_databases_of_an_export_are_restored_one_after_the_other(
+    whole_server: tuple[Path, Database], database: Database
+) -> None:
+    export, second = whole_server
+    template = database.dsn.replace(database.name, "{database}")
+    result = run("restore", export, "--dsn", template, "--all-databases")
+    assert result.returncode == 0, result.stderr
+    assert [line.split()[1:5] for line in result.stderr.splitlines() if line.startswith("restored")] == [
+        ["2", "tables,", "520", "rows"],
+        ["1", "tables,", "2", "rows"],
+    ]
+    assert database.execute(COUNTS) == LOADED
+    assert second.execute("SELECT count(*) FROM notes") == "2"
+
+
+def test_no_database_is_changed_while_another_one_has_problems(
+    whole_server: tuple[Path, Database], database: Database
+) -> None:
+    export, second = whole_server
+    second.execute("CREATE TABLE more (id int)")
+    template = database.dsn.replace(database.name, "{database}")
+    options = ["--dsn", template, "--source-db", database.name, "--source-db", second.name]
+    told = failed("restore", export, *options, exit_code=4)
+    assert told.startswith(f"error: {second.name}: in the target but not in the export: public.more\n")
+    assert database.execute(COUNTS) == EMPTY
+    result = run("plan", export, *options, "--json")
+    assert result.returncode == 4
+    assert [plan["source_database"] for plan in json.loads(result.stdout)] == [database.name, second.name]
+
+
+def test_a_database_that_is_not_there_is_named(whole_server: tuple[Path, Database], database: Database) -> None:
+    export, _ = whole_server
+    template = database.dsn.replace(database.name, "no_{database}")
+    told = failed("restore", export, "--dsn", template, "--all-databases", exit_code=4)
+    assert f"error: {database.name}: connecting to the target" in told
+    assert f'database "no_{database.name}" does not exist' in told
+
+
+def test_several_databases_are_not_mixed_in_one(whole_server: tuple[Path, Database], database: Database) -> None:
+    export, _ = whole_server
+    told = failed("restore", export, "--dsn", database.dsn, "--all-databases", exit_code=2)
+    assert "2 databases of the export would go into one database" in told
+    assert "--source-db" in failed("restore", export, "--dsn", database.dsn, exit_code=3)
 
 
 def test_wrong_usage_ends_with_2(export: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from dbrestore.matching import match_columns
+from dbrestore.planning.columns import match_columns
 from dbrestore.target.catalog import read_catalog
 from dbrestore.wire.binary import BinaryEncoder
 from dbrestore.wire.fields import UnencodableError

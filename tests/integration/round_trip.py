@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from dbrestore.databases import Databases
 from dbrestore.export.local import LocalStorage
 from dbrestore.export.opening import SourceSettings
+from dbrestore.planning.choices import Choices
 from dbrestore.progress import Progress
-from dbrestore.restore import make_plan, restore
+from dbrestore.restore import make_plans, restore
 from dbrestore.simulate import open_destination, simulate
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.testing.compare import differences
@@ -29,23 +31,31 @@ async def export_database(database: Database, folder: Path, *, rows_per_part: in
 
 
 async def restore_export(
-    folder: Path, database: Database, *, jobs: int = 2, user: str | None = None, verbose: bool = False
+    folder: Path,
+    database: Database,
+    *,
+    jobs: int = 2,
+    user: str | None = None,
+    verbose: bool = False,
+    **choices: Any,
 ) -> tuple[Plan, str]:
     """What was done, and what was said."""
     said = io.StringIO()
-    plan = await restore(
+    [plan] = await restore(
         LocalStorage(folder),
         ConnectionSettings(SecretStr(database.dsn), user=user),
-        source_database=None,
+        databases=Databases(),
+        choices=Choices(**choices),
         jobs=jobs,
         progress=Progress(verbose=verbose, stream=said),
     )
     return plan, said.getvalue()
 
 
-async def plan_restore(folder: Path, database: Database, *, user: str | None = None) -> Plan:
+async def plan_restore(folder: Path, database: Database, *, user: str | None = None, **choices: Any) -> Plan:
     connection = ConnectionSettings(SecretStr(database.dsn), user=user)
-    return await make_plan(LocalStorage(folder), connection, source_database=None)
+    [plan] = await make_plans(LocalStorage(folder), connection, databases=Databases(), choices=Choices(**choices))
+    return plan
 
 
 async def find_differences(source: Database, target: Database) -> list[str]:

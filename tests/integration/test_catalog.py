@@ -156,12 +156,13 @@ async def test_partitions_at_any_depth_know_their_parents(database: Database) ->
         "days_new": (TableKind.PARTITIONED, "days"),
         "days_2020": (TableKind.TABLE, "days_new"),
     }
-    assert not any(table.has_heirs for table in tables.values())
+    assert not any(table.inherits for table in tables.values())
 
 
 async def test_inheritance_is_no_partitioning(database: Database) -> None:
     tables = by_name(await read(database, "CREATE TABLE base (id int); CREATE TABLE heir () INHERITS (base)"))
-    assert [table.has_heirs for table in tables.values()] == [True, False]
+    base, heir = tables.values()
+    assert (base.inherits, heir.inherits) == ((), (base.oid,))
     assert [table.parent for table in tables.values()] == [None, None]
 
 
@@ -247,6 +248,22 @@ async def test_only_what_the_role_may_read_and_write_is_writable(guarded: Databa
         "d_closed": False,
     }
     assert catalog.filled == frozenset()
+
+
+async def test_what_the_role_may_truncate_is_marked(guarded: Database) -> None:
+    guarded.execute(f'GRANT TRUNCATE ON b_select TO "guest_{guarded.name}"')
+    catalog = await read(guarded, user=f"guest_{guarded.name}")
+    assert [table.name for table in catalog.tables if table.is_truncatable] == ["b_select"]
+
+
+async def test_a_domain_may_stand_for_not_null_and_default(database: Database) -> None:
+    sql = """
+        CREATE DOMAIN given AS int NOT NULL; CREATE DOMAIN usual AS int DEFAULT 7; CREATE DOMAIN own AS usual;
+        CREATE TABLE items (a int, b given, c usual, d own);
+    """
+    found = columns(await read(database, sql), "public.items").values()
+    assert [column.is_not_null for column in found] == [False, True, False, False]
+    assert [column.has_default for column in found] == [False, False, True, True]
 
 
 async def test_a_policy_that_hides_rows_is_an_error_and_not_an_empty_table(guarded: Database) -> None:

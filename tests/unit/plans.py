@@ -9,10 +9,12 @@ import pyarrow as pa
 
 from dbrestore.errors import PartError
 from dbrestore.export.layout import Export, ExportedTable
-from dbrestore.export.manifest import ExportInfo
+from dbrestore.export.manifest import ExportInfo, ManifestColumn
 from dbrestore.export.parquet import Footer
 from dbrestore.export.storage import StoredFile
 from dbrestore.plan import Plan, build_plan
+from dbrestore.planning.choices import Choices
+from dbrestore.planning.draft import draft_plan
 from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, ForeignKey, Table, TableKind, Type
 
 if TYPE_CHECKING:
@@ -26,16 +28,9 @@ TEXT = Type(25, "textrecv", NO_TYPMOD, None)
 POINT = Type(600, "point_recv", NO_TYPMOD, None)
 
 
-def column(name: str, kind: Type = INTEGER, type_name: str = "integer", *, is_generated: bool = False) -> Column:
-    return Column(
-        name=name,
-        type=kind,
-        type_name=type_name,
-        is_not_null=False,
-        has_default=False,
-        is_generated=is_generated,
-        is_identity=False,
-    )
+def column(name: str, kind: Type = INTEGER, type_name: str = "integer", **changes: bool) -> Column:
+    usual = {"is_not_null": False, "has_default": False, "is_generated": False, "is_identity": False}
+    return Column(name=name, type=kind, type_name=type_name, **(usual | changes))
 
 
 def table(oid: int, name: str, *columns: Column, schema: str = "public", **changes: Any) -> Table:
@@ -43,10 +38,11 @@ def table(oid: int, name: str, *columns: Column, schema: str = "public", **chang
     usual: dict[str, Any] = {
         "kind": TableKind.TABLE,
         "parent": None,
-        "has_heirs": False,
+        "inherits": (),
         "is_unlogged": False,
         "is_of_extension": False,
         "is_writable": True,
+        "is_truncatable": True,
     }
     return Table(oid=oid, schema=schema, name=name, columns=columns or (column("id"),), **(usual | changes))
 
@@ -65,12 +61,14 @@ class Source:
     schemas: tuple[pa.Schema, ...] = ()
     """Of each part, where they are not all ``schema``."""
     part_bytes: int = 100
+    problems: tuple[ExportError, ...] = ()
 
     @property
     def exported(self) -> ExportedTable:
         folder = f"shop/{self.name}"
         parts = (StoredFile(f"{folder}/1/{number}.parquet", self.part_bytes, "1") for number in range(len(self.rows)))
-        return ExportedTable("shop", self.name, folder, (), tuple(parts))
+        columns = (ManifestColumn(field.name, str(field.type), "", place) for place, field in enumerate(self.schema, 1))
+        return ExportedTable("shop", self.name, folder, tuple(columns), tuple(parts), self.problems)
 
     @property
     def footers(self) -> dict[str, Footer | PartError]:
@@ -81,14 +79,14 @@ class Source:
         }
 
 
-def export(sources: Iterable[Source], *, problems: Sequence[ExportError] = (), warnings: Sequence[str] = ()) -> Export:
+def export(sources: Sequence[Source], *, problems: Sequence[ExportError] = (), warnings: Sequence[str] = ()) -> Export:
     return Export(
         id="friday",
         url="/exports/friday",
         info=ExportInfo(export_task_identifier="friday", status="COMPLETE"),
         tables={"shop": tuple(source.exported for source in sources)},
         warnings=tuple(warnings),
-        problems=tuple(problems),
+        problems=(*problems, *(problem for source in sources for problem in source.problems)),
     )
 
 
@@ -100,14 +98,16 @@ def plan(
     filled: Collection[int] = (),
     problems: Sequence[ExportError] = (),
     warnings: Sequence[str] = (),
+    **choices: Any,
 ) -> Plan:
     """The plan for ``tables``; ``sources`` is by default one for each of them, and ``keys`` are child and parent."""
     if sources is None:
         sources = [Source(entry.dotted) for entry in tables]
     foreign_keys = tuple(ForeignKey(f"key_{child}_{parent}", child, parent) for child, parent in keys)
     catalog = Catalog("target", 170000, tuple(tables), foreign_keys, frozenset(filled))
+    draft = draft_plan(export(sources, problems=problems, warnings=warnings), "shop", catalog, Choices(**choices))
     footers = {key: footer for source in sources for key, footer in source.footers.items()}
-    return build_plan(export(sources, problems=problems, warnings=warnings), "shop", footers, catalog)
+    return build_plan(draft, {file.key: footers[file.key] for file in draft.files()})
 
 
 def messages(made: Plan) -> list[str]:

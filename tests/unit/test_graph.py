@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbrestore.graph import find_cycles, find_levels
+from dbrestore.graph import find_components, find_cycles, find_levels
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
@@ -100,3 +100,17 @@ def test_looking_for_cycles_does_not_change_the_graph(after: Graph) -> None:
     before = {node: set(earlier) for node, earlier in after.items()}
     find_cycles(after)
     assert after == before
+
+
+def test_links_lead_both_ways() -> None:
+    assert find_components({1: [2], 3: [2], 4: [], 5: [6]}) == [{1, 2, 3}, {4}, {5, 6}]
+
+
+def test_a_milestone_is_as_high_as_the_highest_before_it() -> None:
+    assert find_levels({"p1": set(), "p": {"p1"}, "a": {"p"}}, {"p"}) == {"p1": 0, "p": 0, "a": 1}
+
+
+def test_a_cycle_is_cut_behind_a_milestone() -> None:
+    after = {"a": {"p"}, "p": {"p1", "p2"}, "p1": {"a"}, "p2": {"a"}}
+    [cycle] = find_cycles(after, {"p"})
+    assert (cycle[0], cycle[-1]) == ("a", "p")

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import pyarrow as pa
-
-from dbrestore.matching import list_names, match_columns, match_tables
+from dbrestore.planning.matching import match_tables
+from dbrestore.planning.renames import Renames
 from dbrestore.target.catalog import TableKind
-from tests.unit.plans import POINT, Source, column, table
+from tests.unit.plans import Source, table
 
 
 def test_a_table_is_matched_by_its_schema_and_name() -> None:
@@ -27,56 +26,51 @@ def test_a_dotted_name_that_two_tables_have_is_a_problem_that_shows_both() -> No
     tables = [table(1, "b.c", schema="a"), table(2, "c", schema="a.b")]
     match = match_tables([Source("a.b.c").exported], tables)
     assert match.exported == {}
-    assert match.ambiguous == {1, 2}
-    [problem] = match.problems
-    assert problem.message == 'the export\'s a.b.c could be "a"."b.c" or "a.b"."c" of the target'
+    [clash] = match.clashes
+    assert clash.oids == {1, 2}
+    assert clash.problem.message == 'the export\'s a.b.c could be "a"."b.c" or "a.b"."c" of the target'
 
 
 def test_a_foreign_table_takes_no_rows() -> None:
     match = match_tables([Source("public.remote").exported], [table(1, "remote", kind=TableKind.FOREIGN)])
-    assert [problem.message for problem in match.problems] == ["in the export but not in the target: public.remote"]
+    assert [source.name for source in match.extra] == ["public.remote"]
 
 
-def test_tables_that_the_target_lacks_are_one_problem() -> None:
+def test_tables_that_the_target_lacks_are_extra() -> None:
     match = match_tables([Source("public.b").exported, Source("public.a").exported], [])
-    [problem] = match.problems
-    assert problem.message == "in the export but not in the target: public.a, public.b"
-    assert problem.hint == "The target needs the complete schema of the source, as of the snapshot."
+    assert [source.name for source in match.extra] == ["public.b", "public.a"]
 
 
-def test_columns_are_matched_by_name_in_the_order_of_the_target() -> None:
-    target = table(1, "t", column("c", POINT, "point"), column("a"))
-    match = match_columns(target, pa.schema([("a", pa.int32()), ("c", pa.string())]))
-    assert match.problems == []
-    assert [(entry.name, entry.source, entry.target.name) for entry in match.columns] == [
-        ("c", pa.string(), "point"),
-        ("a", pa.int32(), "integer"),
-    ]
+def matched(sources: list[str], names: list[str], **renames: dict[str, str]) -> dict[str, str]:
+    """The names of the target by those of the export."""
+    tables = [table(oid, name.split(".", 1)[1], schema=name.split(".")[0]) for oid, name in enumerate(names)]
+    match = match_tables([Source(name).exported for name in sources], tables, Renames(**renames))
+    return {source.name: tables[oid].dotted for oid, source in match.exported.items()}
 
 
-def test_a_generated_column_is_left_to_the_server_whether_exported_or_not() -> None:
-    target = table(1, "t", column("a"), column("twice", is_generated=True))
-    for schema in (pa.schema([("a", pa.int32())]), pa.schema([("a", pa.int32()), ("twice", pa.int32())])):
-        match = match_columns(target, schema)
-        assert match.problems == []
-        assert [entry.name for entry in match.columns] == ["a"]
+def test_a_schema_that_is_mapped_takes_its_tables_along() -> None:
+    renamed = matched(["old.a", "old.b", "public.a"], ["new.a", "new.b", "public.a"], schemas={"old": "new"})
+    assert renamed == {"old.a": "new.a", "old.b": "new.b", "public.a": "public.a"}
 
 
-def test_columns_of_one_side_are_problems() -> None:
-    match = match_columns(
-        table(1, "t", column("a"), column("new")), pa.schema([("a", pa.int32()), ("old", pa.int32())])
-    )
-    assert [problem.message for problem in match.problems] == [
-        "columns of public.t in the export but not in the target: old",
-        "columns of public.t in the target but not in the export: new",
-    ]
+def test_two_schemas_may_go_into_one_and_change_places() -> None:
+    assert matched(["x.a", "y.b"], ["z.a", "z.b"], schemas={"x": "z", "y": "z"}) == {"x.a": "z.a", "y.b": "z.b"}
+    assert matched(["x.a", "y.a"], ["x.a", "y.a"], schemas={"x": "y", "y": "x"}) == {"x.a": "y.a", "y.a": "x.a"}
 
 
-def test_two_columns_of_one_name_are_a_problem() -> None:
-    match = match_columns(table(1, "t", column("a")), pa.schema([("a", pa.int32()), ("a", pa.int32())]))
-    assert [problem.message for problem in match.problems] == ["the parts of public.t have two columns of one name"]
+def test_a_table_that_is_mapped_goes_before_its_schema() -> None:
+    names = ["new.a", "new.b", "archive.first"]
+    renamed = matched(["old.a", "old.b"], names, schemas={"old": "new"}, tables={"old.a": "archive.first"})
+    assert renamed == {"old.a": "archive.first", "old.b": "new.b"}
 
 
-def test_a_long_list_of_names_is_cut_and_counted() -> None:
-    assert list_names(["b", "a"]) == "a, b"
-    assert list_names([f"t{number:02}" for number in range(23)]).endswith("t18, t19 and 3 more")
+def test_a_table_with_dots_in_its_name_is_mapped_by_all_of_it() -> None:
+    renamed = matched(["a.b.c"], ["public.plain"], tables={"a.b.c": "public.plain"})
+    assert renamed == {"a.b.c": "public.plain"}
+
+
+def test_two_tables_of_the_export_for_one_of_the_target_are_a_clash() -> None:
+    sources = [Source("public.a").exported, Source("public.b").exported]
+    match = match_tables(sources, [table(1, "b")], Renames(tables={"public.a": "public.b"}))
+    [clash] = match.clashes
+    assert clash.problem.message == "both public.a and public.b of the export would go into public.b"

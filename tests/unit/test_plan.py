@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pyarrow as pa
-import pytest
 
-from dbrestore.errors import ExportError, LayoutError, PartError, PrivilegeError, SchemaError, TargetError
-from dbrestore.restore import choose_database
+from dbrestore.errors import LayoutError, PartError, PrivilegeError, SchemaError
 from dbrestore.target.catalog import TableKind
 from dbrestore.wire.registry import CopyFormat
-from tests.unit.plans import ID, POINT, Source, column, export, loaded, messages, partitioned, plan, table
+from tests.unit.plans import ID, POINT, Source, column, loaded, messages, partitioned, plan, table
 
 A, B, C = table(1, "a"), table(2, "b"), table(3, "c")
 LEAVES = (partitioned(10, "p"), table(11, "p1", parent=10), table(12, "p2", parent=10))
@@ -75,13 +73,15 @@ def test_partitions_wait_for_all_partitions_that_their_table_references() -> Non
     assert {planned.table.name: planned.after for planned in made.tables} == {
         "p1": frozenset(),
         "p2": frozenset(),
-        "q1": {11, 12},
-        "q2": {11, 12},
+        "q1": {10},
+        "q2": {10},
     }
+    assert made.milestones == {10: {11, 12}}
+    assert [planned.level for planned in made.tables] == [0, 0, 1, 1]
 
 
 def test_a_key_to_a_partitioned_table_is_one_to_the_root_where_that_is_loaded() -> None:
-    made = plan([*LEAVES, A], [Source("public.p"), Source("public.a")], keys=[(1, 10)])
+    made = plan([*LEAVES, A], [Source("public.p"), Source("public.a", (7,))], keys=[(1, 10)])
     assert made.problems == ()
     assert {planned.table.name: planned.after for planned in made.tables} == {"p": frozenset(), "a": {10}}
 
@@ -125,22 +125,10 @@ def test_a_dotted_name_of_two_tables_is_one_problem() -> None:
     assert len(made.problems) == 1
 
 
-def test_rows_in_the_target_are_a_problem() -> None:
-    [problem] = plan([A, B], filled=[2]).problems
-    assert type(problem) is TargetError
-    assert problem.message == "already with rows in the target: public.b"
-
-
 def test_missing_privileges_are_a_problem() -> None:
     [problem] = plan([table(1, "a", is_writable=False), B]).problems
     assert isinstance(problem, PrivilegeError)
     assert problem.message == "the role may not read and write public.a"
-
-
-def test_a_table_that_others_inherit_from_is_a_problem() -> None:
-    assert messages(plan([table(1, "a", has_heirs=True)])) == [
-        "others inherit from public.a: whose rows these are cannot be told"
-    ]
 
 
 def test_a_part_that_cannot_be_read_is_a_problem_and_the_others_are_planned() -> None:
@@ -194,7 +182,7 @@ def test_a_generated_column_is_not_named() -> None:
 def test_the_problems_of_the_export_come_first_and_all_are_told() -> None:
     incomplete = LayoutError("public.a has no _SUCCESS")
     made = plan(
-        [A, table(2, "b", column("x")), C, table(4, "d", is_writable=False)],
+        [A, table(2, "b", column("x", is_not_null=True)), C, table(4, "d", is_writable=False)],
         [Source("public.a"), Source("public.b"), Source("public.d"), Source("public.e")],
         keys=[(1, 2), (2, 1)],
         filled=[1],
@@ -214,24 +202,150 @@ def test_the_problems_of_the_export_come_first_and_all_are_told() -> None:
     assert made.warnings == ("AWS left out the database logs",)
 
 
-def test_the_only_database_is_taken_by_itself() -> None:
-    assert choose_database(export([]), None) == "shop"
+def test_thousands_of_partitions_on_both_sides_of_a_key_have_an_edge_each() -> None:
+    tables = [partitioned(1, "p"), partitioned(2, "q")]
+    tables += [table(1000 + n, f"p{n}", parent=1) for n in range(2000)]
+    tables += [table(5000 + n, f"q{n}", parent=2) for n in range(2000)]
+    made = plan(tables, [Source(entry.dotted, (1,)) for entry in tables[2:]], keys=[(2, 1)])
+    assert made.problems == ()
+    assert sum(len(planned.after) for planned in made.tables) == 2000
+    assert {oid: len(members) for oid, members in made.milestones.items()} == {1: 2000}
 
 
-def test_a_database_that_the_export_has_not_is_refused_with_those_it_has() -> None:
-    with pytest.raises(ExportError, match="the export friday has no database store; it has: shop"):
-        choose_database(export([]), "store")
+def test_a_cycle_through_partitions_is_told_once_and_shows_tables_alone() -> None:
+    [problem] = plan([*LEAVES, A], [*ALL_LEAVES, Source("public.a")], keys=[(1, 10), (10, 1)]).problems
+    assert problem.message in {
+        "foreign keys form a cycle: public.a → public.p1 → public.a",
+        "foreign keys form a cycle: public.a → public.p2 → public.a",
+    }
 
 
-def test_one_of_several_databases_has_to_be_chosen() -> None:
-    several = replace(export([]), tables={"shop": (), "logs": ()})
-    assert choose_database(several, "logs") == "logs"
-    with pytest.raises(ExportError, match="the export friday has 2 databases: logs, shop") as caught:
-        choose_database(several, None)
-    assert caught.value.hint == "Choose one with --source-db."
+def test_partitions_that_reference_each_other_without_their_parents_folder_are_one_cycle() -> None:
+    [problem] = plan(LEAVES, ALL_LEAVES[1:], keys=[(10, 10)]).problems
+    assert problem.message == "foreign keys form a cycle: public.p → public.p"
 
 
-def test_an_export_without_a_database_leaves_nothing_to_choose() -> None:
-    with pytest.raises(ExportError, match="the export friday has 0 databases: none") as caught:
-        choose_database(replace(export([]), tables={}), None)
-    assert caught.value.hint is None
+def test_a_key_to_a_table_that_is_left_out_is_a_warning() -> None:
+    made = plan([A, B], keys=[(1, 2)], exclude_tables=("b",))
+    assert made.problems == ()
+    [warning] = made.warnings
+    assert warning == (
+        "public.a: its foreign key key_1_2 references public.b, which is not restored: rows without a match there "
+        "will be refused"
+    )
+
+
+def test_a_key_of_a_partitioned_table_counts_if_any_partition_is_restored() -> None:
+    made = plan([*LEAVES, A], [*ALL_LEAVES, Source("public.a")], keys=[(10, 1)], include_tables=("p1",))
+    assert loaded(made) == ["p1"]
+    assert len(made.warnings) == 1
+    assert plan([*LEAVES, A], [*ALL_LEAVES, Source("public.a")], keys=[(1, 10)], exclude_tables=("p1",)).warnings == ()
+
+
+def test_tables_of_one_side_may_be_left_at_that() -> None:
+    made = plan(
+        [A, B], [Source("public.b"), Source("public.old")], ignore_missing_tables=("*",), ignore_extra_tables=("ol?",)
+    )
+    assert made.problems == ()
+    assert made.notes == (
+        "in the export but not in the target, and left at that: public.old",
+        "in the target but not in the export, and left at that: public.a",
+    )
+    assert loaded(made) == ["b"]
+
+
+def test_a_missing_partition_is_left_at_that_with_its_parent() -> None:
+    made = plan(LEAVES, ALL_LEAVES[1:2], ignore_missing_tables=("public.p",))
+    assert made.problems == ()
+    assert loaded(made) == ["p1"]
+
+
+def test_an_extra_table_is_told_with_the_name_that_it_should_have() -> None:
+    made = plan([], [Source("old.a"), Source("old.b")], map_schemas=(("old", "new"),), map_tables=(("old.b", "c.d"),))
+    assert messages(made) == ["in the export but not in the target: old.a (as new.a), old.b (as c.d)"]
+
+
+def test_a_dropped_partition_is_no_extra_table() -> None:
+    made = plan(LEAVES, [*ALL_LEAVES[1:], Source("public.p", (9,)), Source("public.p0", (4,))])
+    assert made.problems == ()
+    assert loaded(made) == ["p"]
+    assert made.notes == ("public.p: through the table itself, 9 rows: the target has no public.p0",)
+
+
+def test_a_dropped_partition_has_the_columns_of_its_parent() -> None:
+    other = Source("public.p0", (4,), ID.append(pa.field("more", pa.int32())))
+    made = plan(LEAVES, [*ALL_LEAVES[1:], Source("public.p", (9,)), other])
+    assert "in the export but not in the target: public.p0" in messages(made)
+    assert len(made.problems) == 2
+
+
+def test_a_detached_partition_is_loaded_as_a_table_of_its_own() -> None:
+    tables = [*LEAVES, table(20, "p0")]
+    made = plan(tables, [*ALL_LEAVES[1:], Source("public.p", (9,)), Source("public.p0", (4,))])
+    assert made.problems == ()
+    assert sorted(loaded(made)) == ["p0", "p1", "p2"]
+
+
+def test_only_what_is_selected_is_restored_and_looked_at() -> None:
+    broken = Source("public.b", (PartError("b is damaged"),), problems=(LayoutError("public.b has no _SUCCESS"),))
+    tables = [A, B, table(3, "c", is_writable=False), table(4, "d")]
+    sources = [Source("public.a"), broken, Source("public.c"), Source("public.e")]
+    made = plan(tables, sources, filled=[2, 3], include_tables=("a",))
+    assert made.problems == ()
+    assert loaded(made) == ["a"]
+
+
+def test_a_partitioned_table_is_selected_with_its_partitions() -> None:
+    assert sorted(loaded(plan([*LEAVES, A], [*ALL_LEAVES, Source("public.a")], include_tables=("p",)))) == ["p1", "p2"]
+    assert loaded(plan([*LEAVES, A], [*ALL_LEAVES, Source("public.a")], exclude_tables=("p",))) == ["a"]
+
+
+def test_a_pattern_that_matches_nothing_is_a_problem_unless_that_is_allowed() -> None:
+    choices: dict[str, Any] = {
+        "include_tables": ("a", "nobody.*"),
+        "exclude_schemas": ("nowhere",),
+        "map_schemas": (("old", "new"),),
+        "map_tables": (("public.z", "public.y"),),
+    }
+    expected = [
+        "--include-tables nobody.* matches nothing",
+        "--exclude-schemas nowhere matches nothing",
+        "--map-table public.z=public.y matches nothing",
+        "--map-schema old=new matches nothing",
+    ]
+    made = plan([A, B], **choices)
+    assert messages(made) == expected
+    assert {problem.exit_code for problem in made.problems} == {2}
+    made = plan([A, B], **choices, strict=False)
+    assert (messages(made), list(made.warnings)) == ([], expected)
+
+
+def test_patterns_that_leave_nothing_are_a_problem() -> None:
+    assert messages(plan([A], exclude_tables=("*",))) == ["no table is left to be restored"]
+
+
+def test_a_table_of_an_extension_is_restored_if_it_is_included_by_name() -> None:
+    tables = [A, table(2, "spatial_ref_sys", is_of_extension=True)]
+    assert loaded(plan(tables, include_tables=("a", "spatial_ref_sys"))) == ["a", "spatial_ref_sys"]
+    assert loaded(plan(tables, include_tables=("*",))) == ["a"]
+
+
+def test_columns_of_the_export_alone_may_be_left_out() -> None:
+    wide = ID.append(pa.field("old", pa.int32()))
+    made = plan([A], [Source("public.a", schema=wide)], ignore_extra_columns=("a.old",))
+    assert made.problems == ()
+    assert [entry.name for entry in made.tables[0].columns] == ["id"]
+    assert made.notes == ("columns of public.a in the export but not in the target, and left out: old",)
+
+
+def test_a_part_that_cannot_be_counted_is_a_problem_although_its_table_is_not_loaded() -> None:
+    broken = PartError("shop/public.p/1/1.parquet is empty")
+    made = plan(LEAVES, [Source("public.p", (2, broken)), *ALL_LEAVES[1:2]])
+    assert loaded(made) == ["p1"]
+    assert made.problems == (broken,)
+
+
+def test_problems_of_an_extra_table_go_with_it() -> None:
+    broken = Source("public.old", problems=(LayoutError("public.old has no _SUCCESS"),))
+    assert len(plan([A], [Source("public.a"), broken]).problems) == 2
+    assert plan([A], [Source("public.a"), broken], ignore_extra_tables=("old",)).problems == ()

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from dbrestore.errors import ConnectError, PartError, SeveralProblemsError
+from dbrestore.planning.choices import IfNotEmpty
 from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines, readable_bytes
 from tests.unit.plans import ID, POINT, Source, column, export, plan, table
 
@@ -32,6 +33,13 @@ def test_a_plan_for_people_has_a_line_for_each_table() -> None:
     ]
 
 
+def test_choices_are_shown_before_warnings() -> None:
+    made = plan([VISITS], SOURCES[1:], filled=[2], if_not_empty=IfNotEmpty.TRUNCATE, warnings=["odd"])
+    assert list(plan_lines(made))[-3:] == ["", "note: emptied first: public.visits", "warning: odd"]
+    assert plan_object(made)["truncated"] == ["public.visits"]
+    assert plan_object(made)["notes"] == ["emptied first: public.visits"]
+
+
 def test_a_plan_of_nothing_has_its_heading() -> None:
     assert list(plan_lines(plan([])))[2:] == ["LEVEL  TABLE  PARTS  ROWS  SIZE  FORMAT"]
 
@@ -39,7 +47,16 @@ def test_a_plan_of_nothing_has_its_heading() -> None:
 def test_a_plan_for_programs_is_json_with_all_that_people_see() -> None:
     made = plan([PLACES, table(3, "new")], SOURCES[:1])
     read = json.loads(json.dumps(plan_object(made)))
-    assert read.keys() == {"export_id", "source_database", "target_database", "tables", "warnings", "problems"}
+    assert read.keys() == {
+        "export_id",
+        "source_database",
+        "target_database",
+        "tables",
+        "truncated",
+        "notes",
+        "warnings",
+        "problems",
+    }
     assert read["tables"] == [
         {
             "schema": "public",
@@ -51,6 +68,7 @@ def test_a_plan_for_programs_is_json_with_all_that_people_see() -> None:
             "bytes": 2048,
             "format": "text",
             "text_reasons": ["spot: no binary encoder from string to point"],
+            "keeps_rows": False,
         }
     ]
     [problem] = read["problems"]

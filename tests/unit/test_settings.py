@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
+from dbrestore.databases import Databases
+from dbrestore.planning.choices import Choices, IfNotEmpty
 from dbrestore.settings import MOST_JOBS_BY_DEFAULT, Settings, default_jobs
 from dbrestore.target.connect import ConnectionSettings
 
@@ -51,3 +55,49 @@ def test_sizes_have_units(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBRESTORE_SPOOL_LIMIT", "500MB")
     assert Settings().source.spool_limit == 500_000_000
     assert Settings(spool_limit="1.5GiB").spool_limit == 1_610_612_736  # type: ignore[arg-type]
+
+
+def test_lists_are_told_by_commas_or_by_telling_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBRESTORE_EXCLUDE_TABLES", "a, b.c,,*_log")
+    monkeypatch.setenv("DBRESTORE_MAP_SCHEMA", "old=new,x=y")
+    choices = Settings(include_tables=["orders,lines", "users"]).choices  # type: ignore[arg-type]
+    assert choices.include_tables == ("orders", "lines", "users")
+    assert choices.exclude_tables == ("a", "b.c", "*_log")
+    assert choices.map_schemas == (("old", "new"), ("x", "y"))
+
+
+def test_without_a_word_nothing_is_chosen() -> None:
+    assert Settings().choices == Choices()
+    assert Settings().databases == Databases()
+
+
+@pytest.mark.parametrize("pairs", ["old", "=new", "a=b=c", "a=b,a=c"])
+def test_a_rename_has_two_sides_and_is_told_once(pairs: str) -> None:
+    with pytest.raises(ValidationError, match="map_table"):
+        Settings(map_table=pairs)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("told", "choice"),
+    [
+        ({"truncate_all": True}, IfNotEmpty.TRUNCATE),
+        ({"skip_not_empty": True}, IfNotEmpty.SKIP),
+        ({"if_not_empty": "append"}, IfNotEmpty.APPEND),
+        ({"if_not_empty": "truncate", "truncate_all": True}, IfNotEmpty.TRUNCATE),
+    ],
+)
+def test_tables_with_rows_have_short_names(told: dict[str, Any], choice: IfNotEmpty) -> None:
+    assert Settings(**told).choices.if_not_empty is choice
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"truncate_all": True, "skip_not_empty": True},
+        {"if_not_empty": "error", "truncate_all": True},
+        {"all_databases": True, "source_db": "shop"},
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(told: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="contradict each other"):
+        Settings(**told)

@@ -5,14 +5,15 @@ SELECT c.oid::int8 AS oid,
        c.relname AS name,
        c.relkind::text AS kind,
        (SELECT i.inhparent::int8 FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relispartition) AS parent,
-       EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid AND c.relkind = 'r') AS has_heirs,
+       ARRAY(SELECT i.inhparent::int8 FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT c.relispartition) AS inherits,
        c.relpersistence = 'u' AS is_unlogged,
        EXISTS (
            SELECT FROM pg_depend d
             WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'
        ) AS is_of_extension,
        has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'SELECT')
-           AND has_schema_privilege(n.oid, 'USAGE') AS is_writable
+           AND has_schema_privilege(n.oid, 'USAGE') AS is_writable,
+       has_table_privilege(c.oid, 'TRUNCATE') AS is_truncatable
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'f')
@@ -28,13 +29,14 @@ SELECT a.attrelid::int8 AS table_oid,
        a.atttypid::int8 AS type_oid,
        a.atttypmod AS typmod,
        format_type(a.atttypid, a.atttypmod) AS type_name,
-       a.attnotnull AS is_not_null,
-       a.atthasdef AS has_default,
+       a.attnotnull OR t.typnotnull AS is_not_null,
+       a.atthasdef OR t.typdefault IS NOT NULL AS has_default,
        a.attgenerated <> '' AS is_generated,
        a.attidentity <> '' AS is_identity
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_type t ON t.oid = a.atttypid
  WHERE a.attnum > 0
    AND NOT a.attisdropped
    AND c.relkind IN ('r', 'p', 'f')
