@@ -81,6 +81,8 @@ class Table:
     """CREATE EXTENSION made it."""
     is_writable: bool
     """The role may read it and insert into it."""
+    filters_rows: bool
+    """Row security is active for the role: the server refuses COPY FROM, and shows some rows or none."""
     columns: tuple[Column, ...]
 
     @property
@@ -114,7 +116,7 @@ class Catalog:
     """By schema and name."""
     foreign_keys: tuple[ForeignKey, ...]
     filled: frozenset[int]
-    """The oids of the tables that have rows."""
+    """The oids of the tables that have rows, of those that the role may look into."""
 
 
 async def read_catalog(connection: asyncpg.Connection) -> Catalog:
@@ -137,6 +139,7 @@ async def read_catalog(connection: asyncpg.Connection) -> Catalog:
                     is_unlogged=row["is_unlogged"],
                     is_of_extension=row["is_of_extension"],
                     is_writable=row["is_writable"],
+                    filters_rows=row["filters_rows"],
                     columns=tuple(columns[row["oid"]]),
                 )
                 for row in await connection.fetch(queries["tables"])
@@ -183,7 +186,11 @@ def _resolve(types: Mapping[int, asyncpg.Record], oid: int, typmod: int) -> Type
 async def _find_filled(
     connection: asyncpg.Connection, queries: dict[str, str], tables: Iterable[Table]
 ) -> frozenset[int]:
-    readable = {table.oid: table for table in tables if table.is_writable and table.kind is TableKind.TABLE}
+    readable = {
+        table.oid: table
+        for table in tables
+        if table.is_writable and not table.filters_rows and table.kind is TableKind.TABLE
+    }
     rows = await connection.fetch(queries["tables_with_storage"], list(readable))
     candidates = [readable[row["oid"]] for row in rows]
     filled: set[int] = set()

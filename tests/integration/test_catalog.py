@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from dbrestore.errors import PrivilegeError
 from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, Table, TableKind, Type, read_catalog
 
 if TYPE_CHECKING:
@@ -249,7 +248,36 @@ async def test_only_what_the_role_may_read_and_write_is_writable(guarded: Databa
     assert catalog.filled == frozenset()
 
 
-async def test_a_policy_that_hides_rows_is_an_error_and_not_an_empty_table(guarded: Database) -> None:
+ROW_SECURITY = """
+    CREATE TABLE free AS SELECT 1 AS id; CREATE TABLE enabled AS SELECT 1 AS id; CREATE TABLE forced AS SELECT 1 AS id;
+    ALTER TABLE enabled ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE forced ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+"""
+
+
+@pytest.mark.parametrize(
+    ("attributes", "filtering"),
+    [
+        ("NOBYPASSRLS", {"forced"}),
+        ("NOBYPASSRLS; ALTER TABLE forced NO FORCE ROW LEVEL SECURITY", set()),
+        ("BYPASSRLS", set()),
+    ],
+)
+async def test_row_security_is_told_where_it_applies_to_the_owner(
+    attributes: str, filtering: set[str], database: Database
+) -> None:
+    role = f"owner_{database.name}"
+    database.execute(ROW_SECURITY + f"CREATE ROLE {role} LOGIN {attributes};")
+    database.execute("".join(f"ALTER TABLE {table} OWNER TO {role};" for table in ("free", "enabled", "forced")))
+    catalog = await read(database, user=role)
+    assert {table.name for table in catalog.tables if table.filters_rows} == filtering
+    assert {table.name for table in catalog.tables if table.oid in catalog.filled} == (
+        {"free", "enabled", "forced"} - filtering
+    )
+
+
+async def test_row_security_applies_to_who_may_write_and_does_not_own(guarded: Database) -> None:
     guarded.execute("ALTER TABLE a_both ENABLE ROW LEVEL SECURITY; INSERT INTO a_both VALUES (1)")
-    with pytest.raises(PrivilegeError, match=r"reading the catalogue of the target: .*row-level security"):
-        await read(guarded, user=f"guest_{guarded.name}")
+    catalog = await read(guarded, user=f"guest_{guarded.name}")
+    assert [table.name for table in catalog.tables if table.filters_rows] == ["a_both"]
+    assert catalog.filled == frozenset()

@@ -47,6 +47,7 @@ def table(oid: int, name: str, *columns: Column, schema: str = "public", **chang
         "is_unlogged": False,
         "is_of_extension": False,
         "is_writable": True,
+        "filters_rows": False,
     }
     return Table(oid=oid, schema=schema, name=name, columns=columns or (column("id"),), **(usual | changes))
 

@@ -12,7 +12,8 @@ SELECT c.oid::int8 AS oid,
             WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'
        ) AS is_of_extension,
        has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'SELECT')
-           AND has_schema_privilege(n.oid, 'USAGE') AS is_writable
+           AND has_schema_privilege(n.oid, 'USAGE') AS is_writable,
+       row_security_active(c.oid) AS filters_rows
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'f')
