@@ -7,6 +7,7 @@ Read in a handful of queries, however many tables there are. System catalogues: 
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from dbrestore.target.quoting import qualified
 from dbrestore.target.sql import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     import asyncpg
 
@@ -122,31 +123,38 @@ class Catalog:
 async def read_catalog(connection: asyncpg.Connection) -> Catalog:
     """Read the catalogue as of one moment. Raises TargetError."""
     queries = load_queries("catalog.sql")
+    async with catalog_snapshot(connection):
+        database = await connection.fetchrow(queries["database"])
+        columns = await _read_columns(connection, queries)
+        tables = tuple(
+            Table(
+                oid=row["oid"],
+                schema=row["schema"],
+                name=row["name"],
+                kind=TableKind(row["kind"]),
+                parent=row["parent"],
+                has_heirs=row["has_heirs"],
+                is_unlogged=row["is_unlogged"],
+                is_of_extension=row["is_of_extension"],
+                is_writable=row["is_writable"],
+                filters_rows=row["filters_rows"],
+                columns=tuple(columns[row["oid"]]),
+            )
+            for row in await connection.fetch(queries["tables"])
+        )
+        foreign_keys = tuple(ForeignKey(**row) for row in await connection.fetch(queries["foreign_keys"]))
+        filled = await _find_filled(connection, queries, tables)
+    return Catalog(database["name"], database["version"], tables, foreign_keys, filled)
+
+
+@asynccontextmanager
+async def catalog_snapshot(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """All queries of the block see the system catalogues as of one moment. Raises TargetError."""
     with translate_errors("reading the catalogue of the target"):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             # Nobody else's function may stand in for one of the system's (CVE-2018-1058).
             await connection.execute("SET LOCAL search_path = pg_catalog")
-            database = await connection.fetchrow(queries["database"])
-            columns = await _read_columns(connection, queries)
-            tables = tuple(
-                Table(
-                    oid=row["oid"],
-                    schema=row["schema"],
-                    name=row["name"],
-                    kind=TableKind(row["kind"]),
-                    parent=row["parent"],
-                    has_heirs=row["has_heirs"],
-                    is_unlogged=row["is_unlogged"],
-                    is_of_extension=row["is_of_extension"],
-                    is_writable=row["is_writable"],
-                    filters_rows=row["filters_rows"],
-                    columns=tuple(columns[row["oid"]]),
-                )
-                for row in await connection.fetch(queries["tables"])
-            )
-            foreign_keys = tuple(ForeignKey(**row) for row in await connection.fetch(queries["foreign_keys"]))
-            filled = await _find_filled(connection, queries, tables)
-    return Catalog(database["name"], database["version"], tables, foreign_keys, filled)
+            yield
 
 
 async def _read_columns(connection: asyncpg.Connection, queries: dict[str, str]) -> dict[int, list[Column]]:
