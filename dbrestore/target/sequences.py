@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from dbrestore.target.catalog import catalog_snapshot
 from dbrestore.target.connect import translate_errors
+from dbrestore.target.descent import read_children, with_descendants
 from dbrestore.target.quoting import qualified, quote_identifier
 from dbrestore.target.sql import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     import asyncpg
@@ -109,36 +110,42 @@ async def read_sequences(connection: asyncpg.Connection, tables: Collection[int]
 
     A sequence is seen where a column owns it, or where a default names it as a constant: ``nextval('numbers')``.
     """
+    queries = load_queries("sequences.sql")
     async with catalog_snapshot(connection):
-        rows = await connection.fetch(load_queries("sequences.sql")["sequences"], list(tables))
-    return tuple(_sequence(list(of_one)) for _, of_one in groupby(rows, key=lambda row: row["oid"]))
+        children = await read_children(connection)
+        loaded = with_descendants(tables, children)
+        numbered = _add_descendants(await connection.fetch(queries["numbered"]), children)
+        wanted = {oid: places for oid, places in numbered.items() if any(table in loaded for table, _ in places)}
+        places = list({place for places in wanted.values() for place in places})
+        columns = await connection.fetch(queries["columns"], [oid for oid, _ in places], [name for _, name in places])
+        sequences = await connection.fetch(queries["sequences"], list(wanted))
+    found = {(row["table_oid"], row["name"]): row for row in columns}
+    return tuple(NumberSequence(**row, columns=_columns(wanted[row["oid"]], found)) for row in sequences)
 
 
-def _sequence(rows: Sequence[asyncpg.Record]) -> NumberSequence:
-    first = rows[0]
-    return NumberSequence(
-        oid=first["oid"],
-        schema=first["schema"],
-        name=first["name"],
-        start=first["start"],
-        increment=first["increment"],
-        minimum=first["minimum"],
-        maximum=first["maximum"],
-        is_settable=first["is_settable"],
-        columns=tuple(_column(row) for row in rows if not row["is_partitioned"]),
-    )
+def _add_descendants(
+    numbered: Iterable[asyncpg.Record], children: Mapping[int, Sequence[int]]
+) -> dict[int, dict[tuple[int, str], bool]]:
+    """By sequence, the table and name of each column that it numbers, and whether plainly so.
+
+    What numbers a column of a partitioned table numbers those of its partitions.
+    """
+    places: dict[int, dict[tuple[int, str], bool]] = defaultdict(dict)
+    for row in numbered:
+        of_sequence = places[row["sequence_oid"]]
+        for table in with_descendants([row["table_oid"]], children):
+            place = table, row["name"]
+            of_sequence[place] = of_sequence.get(place, True) and row["is_plain"]
+    return places
 
 
-def _column(row: asyncpg.Record) -> NumberedColumn:
-    return NumberedColumn(
-        table_oid=row["table_oid"],
-        schema=row["table_schema"],
-        table=row["table_name"],
-        name=row["column_name"],
-        is_plain=row["is_plain"],
-        is_comparable=row["is_comparable"],
-        is_indexed=row["is_indexed"],
-    )
+def _columns(
+    places: Mapping[tuple[int, str], bool], found: Mapping[tuple[int, str], asyncpg.Record]
+) -> tuple[NumberedColumn, ...]:
+    columns = [
+        NumberedColumn(**found[place], is_plain=is_plain) for place, is_plain in places.items() if place in found
+    ]
+    return tuple(sorted(columns, key=lambda column: column.dotted))
 
 
 def plan_probes(sequences: Iterable[NumberSequence]) -> tuple[Probe, ...]:

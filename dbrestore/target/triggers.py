@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from dbrestore.target.catalog import catalog_snapshot
+from dbrestore.target.descent import read_children, with_descendants
 from dbrestore.target.quoting import qualified, quote_identifier
 from dbrestore.target.sql import load_queries
 
@@ -86,7 +87,8 @@ async def read_triggers(connection: asyncpg.Connection, tables: Collection[int])
     """The triggers that a load of ``tables`` (oids) would fire, with those of their partitions. Raises TargetError."""
     queries = load_queries("triggers.sql")
     async with catalog_snapshot(connection):
-        of_tables = await connection.fetch(queries["triggers"], list(tables))
+        loaded = with_descendants(tables, await read_children(connection))
+        of_tables = await connection.fetch(queries["triggers"], list(loaded))
         of_events = await connection.fetch(queries["event_triggers"])
     return Triggers(
         tuple(Trigger(**{**row, "state": TriggerState(row["state"])}) for row in of_tables),

@@ -1,34 +1,21 @@
 -- name: triggers
--- Those of the tables and of their partitions that COPY FROM or TRUNCATE fires, and that somebody declared. The copies that
--- partitions have of a trigger are marked as internal before version 15, as those of foreign keys are in any version: what a
--- trigger is, that which it is a copy of tells. tgtype: 4 is INSERT, 32 is TRUNCATE (src/include/catalog/pg_trigger.h).
-WITH RECURSIVE loaded (oid) AS (
-    SELECT unnest($1::oid[])
-    UNION
-    SELECT i.inhrelid
-      FROM loaded
-      JOIN pg_inherits i ON i.inhparent = loaded.oid
-), declared (oid) AS (
-    SELECT t.oid
-      FROM pg_trigger t
-     WHERE NOT t.tgisinternal
-    UNION
-    SELECT t.oid
-      FROM declared
-      JOIN pg_trigger t ON t.tgparentid = declared.oid
-)
+-- Those that COPY FROM or TRUNCATE fires, and that somebody declared. Before version 15 the copies that partitions have of
+-- a trigger are marked as internal, as those of keys are in any version; these belong to a constraint which is none of a
+-- trigger. tgtype: 4 is INSERT, 32 is TRUNCATE (src/include/catalog/pg_trigger.h).
 SELECT t.tgrelid::int8 AS table_oid,
        n.nspname AS schema,
        c.relname AS table,
        t.tgname AS name,
        t.tgenabled::text AS state,
        pg_has_role(c.relowner, 'USAGE') AS is_owned
-  FROM pg_trigger t
-  JOIN declared ON declared.oid = t.oid
-  JOIN loaded ON loaded.oid = t.tgrelid
+  FROM unnest($1::oid[]) AS loaded (oid)
+  JOIN pg_trigger t ON t.tgrelid = loaded.oid
   JOIN pg_class c ON c.oid = t.tgrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_constraint k ON k.oid = t.tgconstraint
  WHERE t.tgtype & (4 | 32) <> 0
+   AND (NOT t.tgisinternal OR t.tgparentid <> 0)
+   AND (k.oid IS NULL OR k.contype = 't')
  ORDER BY n.nspname, c.relname, t.tgname;
 
 -- name: event_triggers
