@@ -7,14 +7,16 @@ tens of seconds for 14,000 partitions.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dbrestore.target.sql import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
     import asyncpg
+
+    Node = TypeVar("Node", bound=Hashable)
 
 
 async def read_children(connection: asyncpg.Connection) -> Mapping[int, Sequence[int]]:
@@ -25,13 +27,13 @@ async def read_children(connection: asyncpg.Connection) -> Mapping[int, Sequence
     return children
 
 
-def with_descendants(oids: Iterable[int], children: Mapping[int, Sequence[int]]) -> set[int]:
-    """``oids`` and those of all tables below them."""
-    found: set[int] = set()
-    waiting = list(oids)
+def with_descendants(nodes: Iterable[Node], children: Mapping[Node, Collection[Node]]) -> set[Node]:
+    """``nodes``, mostly oids, and all that are below them."""
+    found: set[Node] = set()
+    waiting = list(nodes)
     while waiting:
-        oid = waiting.pop()
-        if oid not in found:
-            found.add(oid)
-            waiting.extend(children.get(oid, ()))
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(children.get(node, ()))
     return found
