@@ -57,16 +57,16 @@ async def next_value(database: Database, sequence: str) -> int:
         ("INCREMENT -1", "(-9223372036854775807)", -9223372036854775808),
     ],
 )
-@pytest.mark.parametrize("key", ["UNIQUE", ""])
-async def test_a_sequence_goes_on_after_the_furthest_value(
-    options: str, values: str, following: int, key: str, database: Database
+async def test_a_sequence_goes_on_after_the_furthest_value_that_an_index_or_a_scan_finds(
+    options: str, values: str, following: int, database: Database
 ) -> None:
     sql = f"""
-        CREATE SEQUENCE numbers {options}; CREATE TABLE items (id bigint {key} DEFAULT nextval('numbers'));
-        INSERT INTO items VALUES {values};
+        CREATE SEQUENCE a {options}; CREATE SEQUENCE b {options};
+        CREATE TABLE items (a bigint UNIQUE DEFAULT nextval('a'), b bigint DEFAULT nextval('b'));
+        INSERT INTO items SELECT id, id FROM (VALUES {values}) AS loaded (id);
     """
     assert await restore_into(database, sql, "items") == []
-    assert await next_value(database, "numbers") == following
+    assert (await next_value(database, "a"), await next_value(database, "b")) == (following, following)
 
 
 @pytest.mark.parametrize(("kind", "start"), [("INCREMENT 2", 1), ("INCREMENT -1 MAXVALUE 9", 9), ("START 30", 30)])
