@@ -1,15 +1,17 @@
 """Walks a graph of tasks with a bounded number of connections.
 
-A task starts when all that it comes after are done and a job is free; of those that could start, the costliest does.
-The first failure cancels all that runs.
+A task starts when all that it comes after are done, all that it claims is free, and so is a job; of those that could
+start, the costliest does. The first failure cancels all that runs.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -17,11 +19,13 @@ from dbrestore.errors import DbrestoreError, raise_problems
 from dbrestore.target.connect import cut, translate_errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 
     import asyncpg
 
 Work: TypeAlias = "Callable[[asyncpg.Connection], Awaitable[None]]"
+_Entry: TypeAlias = "tuple[float, int, Task]"
+"""In the order of starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +39,22 @@ class Task:
     """Keys of the tasks that have to be done before."""
     cost: int = 0
     """Larger is started earlier: bytes, say."""
+    claims: frozenset[Hashable] = frozenset()
+    """What it takes a share of while it runs."""
 
 
-async def run_tasks(tasks: Sequence[Task], pool: asyncpg.Pool, jobs: int) -> None:
+async def run_tasks(
+    tasks: Sequence[Task], pool: asyncpg.Pool, jobs: int, shares: Mapping[Hashable, int] | None = None
+) -> None:
     """Run all tasks, at most ``jobs`` at a time.
+
+    ``shares`` says of what is claimed how many tasks at a time may have it; of all that is not in it, one may.
 
     Raises:
         DbrestoreError: what the failing task raised; SeveralProblemsError if more than one failed at once.
         graphlib.CycleError: the tasks wait for each other.
     """
-    board = _Board(tasks, jobs)
+    board = _Board(tasks, shares or {})
     failures: list[DbrestoreError] = []
     try:
         async with asyncio.TaskGroup() as group:
@@ -82,21 +92,30 @@ async def _holding(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
 class _Board:
     """What is ready to run."""
 
-    def __init__(self, tasks: Sequence[Task], jobs: int) -> None:
+    def __init__(self, tasks: Sequence[Task], shares: Mapping[Hashable, int]) -> None:
         self._tasks = {task.key: task for task in tasks}
         self._sorter = TopologicalSorter({task.key: task.after for task in tasks})
         self._sorter.prepare()
-        self._jobs = jobs
         self._order = count()
-        self._ready: asyncio.PriorityQueue[tuple[float, int, Task | None]] = asyncio.PriorityQueue()
+        self._ready: list[_Entry] = []
+        self._blocked: dict[Hashable, list[_Entry]] = defaultdict(list)
+        """Those that were ready, by what they claim and could not have."""
+        self._free = dict(shares)
+        self._changed = asyncio.Event()
         self._release()
 
     async def take(self) -> Task | None:
-        """The costliest ready task, as soon as there is one; None when all are done."""
-        return (await self._ready.get())[-1]
+        """The costliest task that can start, as soon as there is one; None when all are done."""
+        while (task := self._find()) is None and self._sorter.is_active():
+            self._changed.clear()
+            await self._changed.wait()
+        return task
 
     def finish(self, task: Task) -> None:
-        """Let those start that waited for ``task`` alone."""
+        """Let those start that waited for ``task`` alone, or for what it had claimed."""
+        for claim in task.claims:
+            self._free[claim] += 1
+            self._unblock(claim)
         self._sorter.done(task.key)
         self._release()
 
@@ -106,7 +125,24 @@ class _Board:
                 if task.run is None:
                     self._sorter.done(task.key)
                 else:
-                    self._ready.put_nowait((-task.cost, next(self._order), task))
-        if not self._sorter.is_active():
-            for _ in range(self._jobs):
-                self._ready.put_nowait((float("inf"), next(self._order), None))
+                    heappush(self._ready, (-task.cost, next(self._order), task))
+        self._changed.set()
+
+    def _find(self) -> Task | None:
+        while self._ready:
+            entry = heappop(self._ready)
+            task = entry[-1]
+            taken = next((claim for claim in task.claims if not self._free.setdefault(claim, 1)), None)
+            if taken is None:
+                for claim in task.claims:
+                    self._free[claim] -= 1
+                return task
+            heappush(self._blocked[taken], entry)
+            for claim in task.claims - {taken}:
+                self._unblock(claim)
+        return None
+
+    def _unblock(self, claim: Hashable) -> None:
+        """Let the costliest of those that are blocked by ``claim`` try again, if there is some of that."""
+        if self._free.get(claim, 1) and self._blocked[claim]:
+            heappush(self._ready, heappop(self._blocked[claim]))
