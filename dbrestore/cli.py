@@ -17,12 +17,14 @@ from dbrestore.export.layout import read_export
 from dbrestore.export.local import LocalStorage
 from dbrestore.progress import Progress
 from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines
-from dbrestore.restore import make_plan
+from dbrestore.restore import RestoreOptions, make_plan
+from dbrestore.restore import abort as run_abort
 from dbrestore.restore import restore as run_restore
 from dbrestore.settings import ENVIRONMENT_PREFIX, Settings
 from dbrestore.simulate import Simulation
 from dbrestore.simulate import simulate as run_simulation
 from dbrestore.target.connect import open_pool, translate_errors
+from dbrestore.target.deferral.policy import ForeignKeys, Indexes
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -33,7 +35,7 @@ Result = TypeVar("Result")
 
 EXIT_CODES = """
 Exit codes: 0 done, 1 anything not named here, 2 wrong usage, 3 the export, 4 the target, 5 the data, 6 verification,
-130 interrupted.
+7 another run is working on the database, 130 interrupted.
 """
 
 app = typer.Typer(
@@ -67,6 +69,31 @@ SourceDb = Annotated[
 Jobs = Annotated[
     int | None, _option("--jobs", "-j", setting="jobs", help="COPYs at a time. Default: the cores, at most 8.")
 ]
+ForeignKeysOption = Annotated[
+    ForeignKeys | None,
+    _option(
+        "--foreign-keys",
+        setting="foreign_keys",
+        help="rebuild (default): down before the load, back after it. ordered: all stays, tables wait for each other. "
+        "unchecked: they stay and nothing checks them.",
+    ),
+]
+IndexesOption = Annotated[
+    Indexes | None,
+    _option("--indexes", setting="indexes", help="rebuild (default): down before the load, back after it. keep."),
+]
+IndexJobs = Annotated[
+    int | None, _option("--index-jobs", setting="index_jobs", help="Index builds at a time. Default: as --jobs.")
+]
+MaintenanceWorkMem = Annotated[
+    str | None,
+    _option(
+        "--maintenance-work-mem",
+        setting="maintenance_work_mem",
+        help="Memory of each index build, like 512MB. Default: half of the server's shared_buffers, shared among the "
+        "builds, but at most 1GB each and no less than the server's own setting.",
+    ),
+]
 Verbose = Annotated[bool | None, _option("--verbose", "-v", setting="verbose", help="A line for each part.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")]
 
@@ -81,6 +108,10 @@ def restore(
     db_name: DbName = None,
     source_db: SourceDb = None,
     jobs: Jobs = None,
+    foreign_keys: ForeignKeysOption = None,
+    indexes: IndexesOption = None,
+    index_jobs: IndexJobs = None,
+    maintenance_work_mem: MaintenanceWorkMem = None,
     verbose: Verbose = None,
 ) -> None:
     """Load an export into a database that has its complete schema and no rows.
@@ -95,17 +126,42 @@ def restore(
         db_name=db_name,
         source_db=source_db,
         jobs=jobs,
+        foreign_keys=foreign_keys,
+        indexes=indexes,
+        index_jobs=index_jobs,
+        maintenance_work_mem=maintenance_work_mem,
         verbose=verbose,
     )
-    _run(
-        run_restore(
-            _open_storage(source),
-            settings.connection,
-            source_database=settings.source_db,
-            jobs=settings.jobs,
-            progress=Progress(verbose=settings.verbose),
-        )
+    progress = Progress(verbose=settings.verbose)
+    _run(run_restore(_open_storage(source), settings.connection, _restore_options(settings), progress))
+
+
+@app.command()
+def abort(
+    dsn: Dsn = None,
+    db_host: DbHost = None,
+    db_port: DbPort = None,
+    db_user: DbUser = None,
+    db_name: DbName = None,
+    jobs: Jobs = None,
+    index_jobs: IndexJobs = None,
+    maintenance_work_mem: MaintenanceWorkMem = None,
+) -> None:
+    """Put back the keys, indexes and triggers that an unfinished restore took down. Keeps the rows.
+
+    Example: dbrestore abort --dsn postgresql://me@localhost/shop
+    """
+    settings = _settings(
+        dsn=dsn,
+        db_host=db_host,
+        db_port=db_port,
+        db_user=db_user,
+        db_name=db_name,
+        jobs=jobs,
+        index_jobs=index_jobs,
+        maintenance_work_mem=maintenance_work_mem,
     )
+    _run(run_abort(settings.connection, _restore_options(settings), Progress()))
 
 
 @app.command()
@@ -117,6 +173,8 @@ def plan(
     db_user: DbUser = None,
     db_name: DbName = None,
     source_db: SourceDb = None,
+    foreign_keys: ForeignKeysOption = None,
+    indexes: IndexesOption = None,
     as_json: Json = False,
 ) -> None:
     """Show what a restore would do, and all that stands in its way. Changes nothing.
@@ -126,9 +184,23 @@ def plan(
     Example: dbrestore plan ./my-export --dsn postgresql://me@localhost/shop
     """
     settings = _settings(
-        dsn=dsn, db_host=db_host, db_port=db_port, db_user=db_user, db_name=db_name, source_db=source_db
+        dsn=dsn,
+        db_host=db_host,
+        db_port=db_port,
+        db_user=db_user,
+        db_name=db_name,
+        source_db=source_db,
+        foreign_keys=foreign_keys,
+        indexes=indexes,
     )
-    made = _run(make_plan(_open_storage(source), settings.connection, source_database=settings.source_db))
+    made = _run(
+        make_plan(
+            _open_storage(source),
+            settings.connection,
+            source_database=settings.source_db,
+            policy=settings.policy,
+        )
+    )
     _print([json.dumps(plan_object(made), indent=2)] if as_json else plan_lines(made))
     if made.problems:
         raise SeveralProblemsError(made.problems)
@@ -184,6 +256,16 @@ async def _simulate(settings: Settings, destination: Path, export_id: str) -> Si
                 return await run_simulation(
                     connection, destination, export_id=export_id, rows_per_part=settings.rows_per_part
                 )
+
+
+def _restore_options(settings: Settings) -> RestoreOptions:
+    return RestoreOptions(
+        source_database=settings.source_db,
+        jobs=settings.jobs,
+        policy=settings.policy,
+        index_jobs=settings.index_jobs,
+        maintenance_work_mem=settings.maintenance_work_mem,
+    )
 
 
 def _open_storage(source: str) -> Storage:

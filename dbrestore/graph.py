@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,21 +12,12 @@ if TYPE_CHECKING:
     Node = TypeVar("Node", bound=Hashable)
 
 
-def find_cycles(after: Mapping[Node, Set[Node]]) -> list[list[Node]]:
-    """Cycles of a graph, one for each that has to be cut open until none is left.
+def find_cycle(after: Mapping[Node, Set[Node]]) -> list[Node] | None:
+    """A cycle of a graph, if it has one.
 
-    ``after`` gives for each node those that come before it. In each cycle a node comes before the next one, and the
+    ``after`` gives for each node those that come before it. In the cycle a node comes before the next one, and the
     last before the first; a node that comes before itself is a cycle of one.
     """
-    remaining = {node: set(earlier) for node, earlier in after.items()}
-    cycles = []
-    while (cycle := _find_cycle(remaining)) is not None:
-        cycles.append(cycle)
-        remaining[cycle[0]].discard(cycle[-1])
-    return cycles
-
-
-def _find_cycle(after: Mapping[Node, Set[Node]]) -> list[Node] | None:
     try:
         TopologicalSorter(after).prepare()
     except CycleError as error:
@@ -43,3 +35,50 @@ def find_levels(after: Mapping[Node, Set[Node]]) -> dict[Node, int]:
     for node in TopologicalSorter(after).static_order():
         levels[node] = max((levels[earlier] + 1 for earlier in after.get(node, ())), default=0)
     return levels
+
+
+def find_components(after: Mapping[Node, Set[Node]]) -> list[set[Node]]:
+    """The largest sets of two or more nodes that all come before each other (Kosaraju's algorithm)."""
+    before: dict[Node, set[Node]] = defaultdict(set)
+    for node, earlier in after.items():
+        for other in earlier:
+            before[other].add(node)
+    left = set(after)
+    components = []
+    for start in reversed(_by_finish(after)):
+        component = _reach(start, before, left)
+        left -= component
+        if len(component) > 1:
+            components.append(component)
+    return components
+
+
+def _by_finish(edges: Mapping[Node, Set[Node]]) -> list[Node]:
+    """The nodes in the order in which a search in depth is done with them."""
+    seen: set[Node] = set()
+    finished: list[Node] = []
+    for start in edges:
+        path = [(start, iter(edges[start]))] if start not in seen else []
+        seen.add(start)
+        while path:
+            node, neighbours = path[-1]
+            following = next((other for other in neighbours if other not in seen), None)
+            if following is None:
+                finished.append(node)
+                path.pop()
+            else:
+                seen.add(following)
+                path.append((following, iter(edges.get(following, ()))))
+    return finished
+
+
+def _reach(start: Node, edges: Mapping[Node, Set[Node]], among: Set[Node]) -> set[Node]:
+    """What can be reached from ``start`` without leaving ``among``."""
+    reached: set[Node] = set()
+    waiting = [start]
+    while waiting:
+        node = waiting.pop()
+        if node in among and node not in reached:
+            reached.add(node)
+            waiting.extend(edges.get(node, ()))
+    return reached

@@ -77,6 +77,14 @@ class Families:
             waiting.extend(child for child in children if child.kind is TableKind.PARTITIONED)
         return found
 
+    def oids_below(self) -> dict[int, list[int]]:
+        """For each partitioned table the oids of all its partitions, at any depth."""
+        return {
+            table.oid: [below.oid for below in self.below(table)]
+            for table in self._tables
+            if table.kind is TableKind.PARTITIONED
+        }
+
 
 def _miscounted(
     families: Families, parents: Sequence[Table], exported_rows: Mapping[int, int]

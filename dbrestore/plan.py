@@ -5,14 +5,18 @@ A plan joins an export and a catalogue, and finds every problem that can be foun
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dbrestore.errors import DbrestoreError, PartError, PrivilegeError, SchemaError, TargetError
-from dbrestore.graph import find_cycles, find_levels
 from dbrestore.matching import list_names, match_columns, match_tables
+from dbrestore.ordering import order_tables
 from dbrestore.partitions import Families, choose_partitions
 from dbrestore.target.catalog import TableKind
+from dbrestore.target.deferral.model import Deferral
+from dbrestore.target.deferral.planning import DeferralPlanner
+from dbrestore.target.deferral.policy import ForeignKeys, Policy
+from dbrestore.target.triggers import plan_suspensions, trigger_warnings
 from dbrestore.wire.registry import CopyFormat, WireColumn, text_reasons
 
 if TYPE_CHECKING:
@@ -23,7 +27,9 @@ if TYPE_CHECKING:
     from dbrestore.export.layout import Export, ExportedTable
     from dbrestore.export.parquet import Footer
     from dbrestore.export.storage import StoredFile
-    from dbrestore.target.catalog import Catalog, Table
+    from dbrestore.target.catalog import Table
+    from dbrestore.target.post_data import ForeignKey
+    from dbrestore.target.survey import Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,10 @@ class PlannedTable:
     """Oids of the planned tables that its foreign keys reference, but for itself."""
     references_itself: bool = False
     """A row may reference one of any part, so all parts have to come in one COPY."""
+    together: frozenset[int] = frozenset()
+    """Oids of the tables that it is loaded with in one transaction, itself among them: a cycle of deferrable keys."""
     level: int = 0
-    """Of the foreign-key graph; 0 references nothing."""
+    """Of the graph of the foreign keys that stay in place; 0 references nothing."""
 
     @property
     def copy_format(self) -> CopyFormat:
@@ -81,39 +89,96 @@ class Plan:
     warnings: tuple[str, ...]
     problems: tuple[DbrestoreError, ...]
     """Each of them stands in the way of the restore."""
+    deferral: Deferral = field(default_factory=Deferral)
+    policy: Policy = field(default_factory=Policy)
+    partitions: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    """Oids below each partitioned table of the target, at any depth."""
 
 
 def build_plan(
-    export: Export, source_database: str, footers: Mapping[str, Footer | PartError], catalog: Catalog
+    export: Export,
+    source_database: str,
+    footers: Mapping[str, Footer | PartError],
+    target: Survey,
+    policy: Policy,
 ) -> Plan:
     """Join one database of an export and a target.
 
     ``footers`` has, by key, the footer of each part of ``source_database`` or what is wrong with it.
     """
+    catalog = target.catalog
     tables = {table.oid: table for table in catalog.tables}
     match = match_tables(export.tables.get(source_database, ()), catalog.tables)
-    problems: list[DbrestoreError] = [*export.problems, *match.problems]
     exported = {oid: source for oid, source in match.exported.items() if not tables[oid].is_of_extension}
+    below = Families(catalog.tables).oids_below()
+    loaded = _with_families(exported.keys(), below)
+    planner = DeferralPlanner(target.post_data, loaded, below, policy, catalog.server_version)
     rows = {oid: _count_rows(source, footers) for oid, source in exported.items()}
-    self_referencing = {key.table_oid for key in catalog.foreign_keys if key.table_oid == key.referenced_oid}
-    partitions = choose_partitions(catalog.tables, rows, self_referencing)
-    problems += partitions.problems
-    problems += _unexported(catalog.tables, exported.keys() | partitions.skipped | match.ambiguous)
+    partitions = choose_partitions(catalog.tables, rows, _self_referencing(planner.binding))
     chosen = {oid: source for oid, source in exported.items() if oid not in partitions.skipped}
-    problems += _unloadable([tables[oid] for oid in chosen], catalog.filled)
-    planned = {}
-    for oid, source in chosen.items():
-        planned[oid], found = _plan_table(tables[oid], source, footers)
-        problems += found
-    ordered, cycles = _order(planned, catalog)
+    planned = {oid: _plan_table(tables[oid], source, footers) for oid, source in chosen.items()}
+    order = order_tables({oid: table for oid, (table, _) in planned.items()}, below, planner.binding, planner.removable)
+    triggers = [trigger for trigger in target.triggers.of_tables if trigger.table_oid in loaded]
+    deferral = planner.plan(order.closing, plan_suspensions(triggers))
     return Plan(
         export_id=export.id,
         source_database=source_database,
         target_database=catalog.database,
-        tables=ordered,
-        warnings=(*export.warnings, *_left_out(catalog.tables, match.exported)),
-        problems=(*problems, *cycles),
+        tables=order.tables,
+        warnings=(
+            *export.warnings,
+            *_left_out(catalog.tables, match.exported),
+            *trigger_warnings(replace(target.triggers, of_tables=tuple(triggers))),
+            *_unchecked(planner, policy),
+        ),
+        problems=(
+            *export.problems,
+            *match.problems,
+            *partitions.problems,
+            *_unexported(catalog.tables, exported.keys() | partitions.skipped | match.ambiguous),
+            *_unloadable([tables[oid] for oid in chosen], catalog.filled),
+            *(problem for _, problems in planned.values() for problem in problems),
+            *order.problems,
+            *_unready(target, policy, deferral),
+        ),
+        deferral=deferral,
+        policy=policy,
+        partitions=below,
     )
+
+
+def _with_families(oids: Iterable[int], below: Mapping[int, Sequence[int]]) -> set[int]:
+    """The tables, those that they are partitions of, and their own partitions."""
+    found = set(oids)
+    for parent, partitions in below.items():
+        if parent in found or not found.isdisjoint(partitions):
+            found.update((parent, *partitions))
+    return found
+
+
+def _self_referencing(keys: Iterable[ForeignKey]) -> set[int]:
+    return {key.table_oid for key in keys if key.table_oid == key.referenced_oid}
+
+
+def _unchecked(planner: DeferralPlanner, policy: Policy) -> Iterator[str]:
+    if policy.foreign_keys is ForeignKeys.UNCHECKED:
+        yield (
+            f"the foreign keys from and to {len(planner.loaded)} tables are not checked, neither during the load nor "
+            "after it: rows that break them will be there, and nobody will be told"
+        )
+
+
+def _unready(target: Survey, policy: Policy, deferral: Deferral) -> Iterator[DbrestoreError]:
+    """Why nothing can be taken down, or left unchecked."""
+    if target.journal.problem:
+        yield target.journal.problem
+    if target.journal.obstacle and deferral.objects:
+        yield target.journal.obstacle
+    if policy.foreign_keys is ForeignKeys.UNCHECKED and not target.may_uncheck:
+        hint = (
+            "GRANT SET ON PARAMETER session_replication_role to it (PostgreSQL 15 and later), or choose another policy."
+        )
+        yield PrivilegeError("the role may not leave foreign keys unchecked", hint=hint)
 
 
 def _count_rows(source: ExportedTable, footers: Mapping[str, Footer | PartError]) -> int:
@@ -150,6 +215,9 @@ def _unloadable(tables: Sequence[Table], filled: frozenset[int]) -> list[Dbresto
     if names := [table.dotted for table in tables if not table.is_writable]:
         hint = "GRANT SELECT, INSERT on the tables and USAGE on their schemas, or use the role that owns them."
         problems.append(PrivilegeError(f"the role may not read and write {list_names(names)}", hint=hint))
+    if names := [table.dotted for table in tables if table.filters_rows]:
+        hint = "ALTER TABLE … NO FORCE ROW LEVEL SECURITY for the time of the restore, or use a role with BYPASSRLS."
+        problems.append(PrivilegeError(f"row security filters what the role sees of {list_names(names)}", hint=hint))
     if names := [table.dotted for table in tables if table.has_heirs]:
         problems.append(SchemaError(f"others inherit from {list_names(names)}: whose rows these are cannot be told"))
     return problems
@@ -177,41 +245,3 @@ def _plan_table(
         columns = match.columns
         problems += match.problems
     return PlannedTable(table, source.folder, tuple(parts), columns, text_reasons(columns)), problems
-
-
-def _order(
-    planned: Mapping[int, PlannedTable], catalog: Catalog
-) -> tuple[tuple[PlannedTable, ...], list[DbrestoreError]]:
-    """The tables in the order of loading; with a problem for each cycle, which is then cut where it closes."""
-    after = _references(planned, catalog)
-    itself = {oid for oid, referenced in after.items() if oid in referenced}
-    after = {oid: referenced - {oid} for oid, referenced in after.items()}
-    problems: list[DbrestoreError] = []
-    for cycle in find_cycles(after):
-        after[cycle[0]].discard(cycle[-1])
-        names = " → ".join(planned[oid].table.dotted for oid in (cycle[0], *reversed(cycle)))
-        problems.append(SchemaError(f"foreign keys form a cycle: {names}"))
-    levels = find_levels(after)
-    tables = [
-        replace(table, after=frozenset(after[oid]), references_itself=oid in itself, level=levels[oid])
-        for oid, table in planned.items()
-    ]
-    return tuple(sorted(tables, key=lambda table: (table.level, -table.size, table.table.dotted))), problems
-
-
-def _references(planned: Mapping[int, PlannedTable], catalog: Catalog) -> dict[int, set[int]]:
-    """The planned tables that each planned table references; a partitioned table stands for its partitions."""
-    families = Families(catalog.tables)
-    tables = {table.oid: table for table in catalog.tables}
-
-    def members(oid: int) -> list[int]:
-        table = tables[oid]
-        return [member.oid for member in (table, *families.below(table)) if member.oid in planned]
-
-    after: dict[int, set[int]] = {oid: set() for oid in planned}
-    for key in catalog.foreign_keys:
-        if key.table_oid in tables and key.referenced_oid in tables:
-            referenced = members(key.referenced_oid)
-            for oid in members(key.table_oid):
-                after[oid].update(referenced)
-    return after

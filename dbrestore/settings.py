@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dbrestore.target.connect import ConnectionSettings
+from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
 
 ENVIRONMENT_PREFIX = "DBRESTORE_"
 MOST_JOBS_BY_DEFAULT = 8
@@ -35,9 +36,18 @@ class Settings(BaseSettings):
     source_db: str | None = None
     jobs: Annotated[int, Field(ge=1)] = Field(default_factory=default_jobs)
     verbose: bool = False
+    foreign_keys: ForeignKeys = ForeignKeys.REBUILD
+    indexes: Indexes = Indexes.REBUILD
+    index_jobs: Annotated[int, Field(ge=1)] | None = None
+    maintenance_work_mem: Annotated[str, Field(pattern=r"^\d+ ?(kB|MB|GB|TB)$")] | None = None
     rows_per_part: Annotated[int, Field(ge=1)] = 100_000
 
     @property
     def connection(self) -> ConnectionSettings:
         """Where the target is."""
         return ConnectionSettings(self.dsn, self.db_host, self.db_port, self.db_user, self.db_name)
+
+    @property
+    def policy(self) -> Policy:
+        """What happens to keys and indexes."""
+        return Policy(self.foreign_keys, self.indexes)

@@ -1,7 +1,7 @@
 """What the target database is made of, as far as a restore has to know.
 
 Read in a handful of queries, however many tables there are. System catalogues: PostgreSQL documentation, chapter
-"System Catalogs"; pg_class, pg_attribute, pg_type, pg_inherits and pg_constraint.
+"System Catalogs"; pg_class, pg_attribute, pg_type and pg_inherits.
 """
 
 from __future__ import annotations
@@ -98,15 +98,6 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignKey:
-    """A declared foreign key; the copies that partitions have of it are left out."""
-
-    name: str
-    table_oid: int
-    referenced_oid: int
-
-
-@dataclass(frozen=True, slots=True)
 class Catalog:
     """A database."""
 
@@ -115,7 +106,6 @@ class Catalog:
     """As server_version_num: 170010."""
     tables: tuple[Table, ...]
     """By schema and name."""
-    foreign_keys: tuple[ForeignKey, ...]
     filled: frozenset[int]
     """The oids of the tables that have rows, of those that the role may look into."""
 
@@ -142,9 +132,8 @@ async def read_catalog(connection: asyncpg.Connection) -> Catalog:
             )
             for row in await connection.fetch(queries["tables"])
         )
-        foreign_keys = tuple(ForeignKey(**row) for row in await connection.fetch(queries["foreign_keys"]))
         filled = await _find_filled(connection, queries, tables)
-    return Catalog(database["name"], database["version"], tables, foreign_keys, filled)
+    return Catalog(database["name"], database["version"], tables, filled)
 
 
 @asynccontextmanager

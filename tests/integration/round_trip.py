@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from dbrestore.export.local import LocalStorage
 from dbrestore.progress import Progress
-from dbrestore.restore import make_plan, restore
+from dbrestore.restore import DEFAULT_POLICY, RestoreOptions, abort, make_plan, restore
 from dbrestore.simulate import simulate
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.testing.compare import differences
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dbrestore.plan import Plan
+    from dbrestore.target.deferral.policy import Policy
     from dbrestore.testing.databases import Database
 
 
@@ -29,23 +30,37 @@ async def export_database(database: Database, folder: Path, *, rows_per_part: in
 
 
 async def restore_export(
-    folder: Path, database: Database, *, jobs: int = 2, user: str | None = None, verbose: bool = False
+    folder: Path,
+    database: Database,
+    *,
+    jobs: int = 2,
+    user: str | None = None,
+    verbose: bool = False,
+    policy: Policy = DEFAULT_POLICY,
 ) -> tuple[Plan, str]:
     """What was done, and what was said."""
     said = io.StringIO()
     plan = await restore(
         LocalStorage(folder),
         ConnectionSettings(SecretStr(database.dsn), user=user),
-        source_database=None,
-        jobs=jobs,
-        progress=Progress(verbose=verbose, stream=said),
+        RestoreOptions(jobs=jobs, policy=policy),
+        Progress(verbose=verbose, stream=said),
     )
     return plan, said.getvalue()
 
 
-async def plan_restore(folder: Path, database: Database, *, user: str | None = None) -> Plan:
+async def abort_restore(database: Database, *, jobs: int = 2, user: str | None = None) -> str:
+    """What was said."""
+    said = io.StringIO()
     connection = ConnectionSettings(SecretStr(database.dsn), user=user)
-    return await make_plan(LocalStorage(folder), connection, source_database=None)
+    await abort(connection, RestoreOptions(jobs=jobs), Progress(stream=said))
+    return said.getvalue()
+
+
+async def plan_restore(
+    folder: Path, database: Database, *, user: str | None = None, policy: Policy = DEFAULT_POLICY
+) -> Plan:
+    return await make_plan(LocalStorage(folder), ConnectionSettings(SecretStr(database.dsn), user=user), policy=policy)
 
 
 async def find_differences(source: Database, target: Database) -> list[str]:

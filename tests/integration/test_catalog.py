@@ -29,14 +29,9 @@ def columns(catalog: Catalog, table: str) -> dict[str, Column]:
     return {column.name: column for column in by_name(catalog)[table].columns}
 
 
-def keys(catalog: Catalog) -> list[tuple[str, str, str]]:
-    names = {table.oid: table.name for table in catalog.tables}
-    return sorted((key.name, names[key.table_oid], names[key.referenced_oid]) for key in catalog.foreign_keys)
-
-
 async def test_an_empty_database_has_no_tables(database: Database) -> None:
     catalog = await read(database)
-    assert (catalog.database, catalog.tables, catalog.foreign_keys) == (database.name, (), ())
+    assert (catalog.database, catalog.tables) == (database.name, ())
     assert catalog.server_version // 10000 == database.server.major_version
 
 
@@ -162,20 +157,6 @@ async def test_inheritance_is_no_partitioning(database: Database) -> None:
     tables = by_name(await read(database, "CREATE TABLE base (id int); CREATE TABLE heir () INHERITS (base)"))
     assert [table.has_heirs for table in tables.values()] == [True, False]
     assert [table.parent for table in tables.values()] == [None, None]
-
-
-async def test_foreign_keys_of_partitioned_tables_are_listed_once(database: Database) -> None:
-    sql = """
-        CREATE TABLE owners (id int PRIMARY KEY);
-        ALTER TABLE days ADD owner int CONSTRAINT days_owner REFERENCES owners;
-        CREATE TABLE visits (day date CONSTRAINT visits_day REFERENCES days, previous date);
-        CREATE TABLE tree (id int PRIMARY KEY, parent int CONSTRAINT tree_parent REFERENCES tree);
-    """
-    assert keys(await read(database, PARTITIONS + sql)) == [
-        ("days_owner", "days", "owners"),
-        ("tree_parent", "tree", "tree"),
-        ("visits_day", "visits", "days"),
-    ]
 
 
 async def test_unlogged_and_filled_tables_are_marked(database: Database) -> None:

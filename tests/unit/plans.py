@@ -13,7 +13,10 @@ from dbrestore.export.manifest import ExportInfo
 from dbrestore.export.parquet import Footer
 from dbrestore.export.storage import StoredFile
 from dbrestore.plan import Plan, build_plan
-from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, ForeignKey, Table, TableKind, Type
+from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, Table, TableKind, Type
+from dbrestore.target.deferral.policy import ForeignKeys, Policy
+from dbrestore.target.post_data import ForeignKey, PostData
+from dbrestore.target.survey import Survey
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 ID = pa.schema([("id", pa.int32())])
 INTEGER = Type(23, "int4recv", NO_TYPMOD, None)
 TEXT = Type(25, "textrecv", NO_TYPMOD, None)
+ORDERED = Policy(ForeignKeys.ORDERED)
+LOCK_CAPACITY = 6400
 POINT = Type(600, "point_recv", NO_TYPMOD, None)
 
 
@@ -93,22 +98,53 @@ def export(sources: Iterable[Source], *, problems: Sequence[ExportError] = (), w
     )
 
 
+def foreign_key(oid: int, table_oid: int, referenced_oid: int, **changes: Any) -> ForeignKey:
+    """A key that can come down."""
+    usual: dict[str, Any] = {
+        "index_oid": 0,
+        "parent": None,
+        "schema": "public",
+        "table_name": f"t{table_oid}",
+        "name": f"key_{table_oid}_{referenced_oid}",
+        "referenced": f"public.t{referenced_oid}",
+        "is_partitioned": False,
+        "references_partitioned": False,
+        "definition": "FOREIGN KEY (a) REFERENCES b",
+        "comment": None,
+        "is_validated": True,
+        "is_enforced": True,
+        "is_deferrable": False,
+        "orphans": None,
+        "obstacle": None,
+    }
+    return ForeignKey(oid=oid, table_oid=table_oid, referenced_oid=referenced_oid, **(usual | changes))
+
+
 def plan(
     tables: Sequence[Table],
     sources: Sequence[Source] | None = None,
     *,
-    keys: Iterable[tuple[int, int]] = (),
+    keys: Iterable[tuple[int, int] | ForeignKey] = (),
+    policy: Policy = ORDERED,
     filled: Collection[int] = (),
     problems: Sequence[ExportError] = (),
     warnings: Sequence[str] = (),
 ) -> Plan:
-    """The plan for ``tables``; ``sources`` is by default one for each of them, and ``keys`` are child and parent."""
+    """The plan for ``tables``; ``sources`` is by default one for each of them.
+
+    ``keys`` are child and parent of keys that cannot come down, or keys.
+    """
     if sources is None:
         sources = [Source(entry.dotted) for entry in tables]
-    foreign_keys = tuple(ForeignKey(f"key_{child}_{parent}", child, parent) for child, parent in keys)
-    catalog = Catalog("target", 170000, tuple(tables), foreign_keys, frozenset(filled))
+    foreign_keys = tuple(
+        key if isinstance(key, ForeignKey) else foreign_key(1000 + number, *key, obstacle="it is nailed down")
+        for number, key in enumerate(keys)
+    )
+    target = Survey(
+        Catalog("target", 170000, tuple(tables), frozenset(filled)), PostData((), foreign_keys, LOCK_CAPACITY)
+    )
     footers = {key: footer for source in sources for key, footer in source.footers.items()}
-    return build_plan(export(sources, problems=problems, warnings=warnings), "shop", footers, catalog)
+    return build_plan(export(sources, problems=problems, warnings=warnings), "shop", footers, target, policy)
 
 
 def messages(made: Plan) -> list[str]:

@@ -78,16 +78,6 @@ SELECT t.oid::int8 AS oid,
         AND d.refclassid = 'pg_extension'::regclass
   LEFT JOIN pg_extension e ON e.oid = d.refobjid;
 
--- name: foreign_keys
--- Those that somebody declared: their copies on partitions have a parent.
-SELECT k.conname AS name,
-       k.conrelid::int8 AS table_oid,
-       k.confrelid::int8 AS referenced_oid
-  FROM pg_constraint k
- WHERE k.contype = 'f'
-   AND k.conparentid = 0
- ORDER BY k.conrelid, k.conname;
-
 -- name: tables_with_storage
 -- A table without a page has no row; only the others have to be looked into.
 SELECT c.oid::int8 AS oid
