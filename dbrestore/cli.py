@@ -15,6 +15,7 @@ from dbrestore import __version__
 from dbrestore.errors import DbrestoreError, InterruptedRunError, SeveralProblemsError, UsageError
 from dbrestore.export.layout import read_export
 from dbrestore.export.local import LocalStorage
+from dbrestore.finishing import FinishingOptions
 from dbrestore.progress import Progress
 from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines
 from dbrestore.restore import RestoreOptions, make_plan
@@ -83,7 +84,8 @@ IndexesOption = Annotated[
     _option("--indexes", setting="indexes", help="rebuild (default): down before the load, back after it. keep."),
 ]
 IndexJobs = Annotated[
-    int | None, _option("--index-jobs", setting="index_jobs", help="Index builds at a time. Default: as --jobs.")
+    int | None,
+    _option("--index-jobs", setting="index_jobs", help="Index builds and key checks at a time. Default: as --jobs."),
 ]
 MaintenanceWorkMem = Annotated[
     str | None,
@@ -93,6 +95,18 @@ MaintenanceWorkMem = Annotated[
         help="Memory of each index build, like 512MB. Default: half of the server's shared_buffers, shared among the "
         "builds, but at most 1GB each and no less than the server's own setting.",
     ),
+]
+Refresh = Annotated[
+    bool | None,
+    _option("--refresh/--no-refresh", setting="refresh", help="Fill the materialized views at the end (default)."),
+]
+Analyze = Annotated[
+    bool | None,
+    _option("--analyze/--no-analyze", setting="analyze", help="ANALYZE what was loaded at the end (default)."),
+]
+Vacuum = Annotated[
+    bool | None,
+    _option("--vacuum/--no-vacuum", setting="vacuum", help="VACUUM (FREEZE) what was loaded at the end."),
 ]
 Verbose = Annotated[bool | None, _option("--verbose", "-v", setting="verbose", help="A line for each part.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")]
@@ -112,6 +126,9 @@ def restore(
     indexes: IndexesOption = None,
     index_jobs: IndexJobs = None,
     maintenance_work_mem: MaintenanceWorkMem = None,
+    refresh: Refresh = None,
+    analyze: Analyze = None,
+    vacuum: Vacuum = None,
     verbose: Verbose = None,
 ) -> None:
     """Load an export into a database that has its complete schema and no rows.
@@ -130,6 +147,9 @@ def restore(
         indexes=indexes,
         index_jobs=index_jobs,
         maintenance_work_mem=maintenance_work_mem,
+        refresh=refresh,
+        analyze=analyze,
+        vacuum=vacuum,
         verbose=verbose,
     )
     progress = Progress(verbose=settings.verbose)
@@ -265,6 +285,7 @@ def _restore_options(settings: Settings) -> RestoreOptions:
         policy=settings.policy,
         index_jobs=settings.index_jobs,
         maintenance_work_mem=settings.maintenance_work_mem,
+        finishing=FinishingOptions(settings.refresh, settings.analyze, settings.vacuum),
     )
 
 

@@ -5,7 +5,7 @@ A plan joins an export and a catalogue, and finds every problem that can be foun
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dbrestore.errors import DbrestoreError, PartError, PrivilegeError, SchemaError, TargetError
@@ -13,7 +13,6 @@ from dbrestore.matching import list_names, match_columns, match_tables
 from dbrestore.ordering import order_tables
 from dbrestore.partitions import Families, choose_partitions
 from dbrestore.target.catalog import TableKind
-from dbrestore.target.deferral.model import Deferral
 from dbrestore.target.deferral.planning import DeferralPlanner
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
 from dbrestore.target.triggers import plan_suspensions, trigger_warnings
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from dbrestore.export.layout import Export, ExportedTable
     from dbrestore.export.parquet import Footer
     from dbrestore.export.storage import StoredFile
-    from dbrestore.target.catalog import Table
+    from dbrestore.target.catalog import Catalog, Table
+    from dbrestore.target.deferral.model import Deferral
     from dbrestore.target.post_data import ForeignKey
     from dbrestore.target.survey import Survey
 
@@ -83,16 +83,22 @@ class Plan:
 
     export_id: str
     source_database: str
-    target_database: str
     tables: tuple[PlannedTable, ...]
     """In the order of loading: by level, the largest first within one."""
     warnings: tuple[str, ...]
     problems: tuple[DbrestoreError, ...]
     """Each of them stands in the way of the restore."""
-    deferral: Deferral = field(default_factory=Deferral)
-    policy: Policy = field(default_factory=Policy)
-    partitions: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    catalog: Catalog
+    """Of the target, as it was."""
+    deferral: Deferral
+    policy: Policy
+    partitions: Mapping[int, Sequence[int]]
     """Oids below each partitioned table of the target, at any depth."""
+
+    @property
+    def target_database(self) -> str:
+        """Its name."""
+        return self.catalog.database
 
 
 def build_plan(
@@ -123,7 +129,6 @@ def build_plan(
     return Plan(
         export_id=export.id,
         source_database=source_database,
-        target_database=catalog.database,
         tables=order.tables,
         warnings=(
             *export.warnings,
@@ -141,6 +146,7 @@ def build_plan(
             *order.problems,
             *_unready(target, policy, deferral),
         ),
+        catalog=catalog,
         deferral=deferral,
         policy=policy,
         partitions=below,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from dbrestore.target.journal import ABORT_HINT, SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dbrestore.plan import Plan, PlannedPart, PlannedTable
     from dbrestore.target.deferral.model import Deferral, Step
@@ -34,12 +34,16 @@ class Progress:
     def planned(self, plan: Plan) -> None:
         """The plan is made and loading begins."""
         self._total = sum(table.rows for table in plan.tables)
-        for warning in plan.warnings:
-            self._say(f"warning: {warning}")
+        self.warn(plan.warnings)
         self._say(
             f"restoring {len(plan.tables)} tables, {self._total:,} rows of {plan.export_id} ({plan.source_database}) "
             f"into {plan.target_database}"
         )
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Something is not as it might be wished."""
+        for warning in warnings:
+            self._say(f"warning: {warning}")
 
     def loaded(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
         """Parts of a table are in the target."""

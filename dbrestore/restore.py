@@ -12,6 +12,7 @@ import pyarrow as pa
 from dbrestore.errors import DbrestoreError, ExportError, raise_problems
 from dbrestore.export.layout import read_export
 from dbrestore.export.parquet import read_footers
+from dbrestore.finishing import Finishing, FinishingOptions
 from dbrestore.load import Loader
 from dbrestore.plan import Plan, build_plan
 from dbrestore.scheduler import run_tasks
@@ -25,14 +26,13 @@ from dbrestore.tasks import BUILDS, LOADS, find_loads, load_tasks, put_back_task
 from dbrestore.verify import verify_counts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
 
     import asyncpg
 
     from dbrestore.export.layout import Export
     from dbrestore.export.storage import Storage
     from dbrestore.progress import Progress
-    from dbrestore.target.deferral.model import Step
 
 FOOTER_READS = 16
 """Footers read at a time."""
@@ -52,6 +52,7 @@ class RestoreOptions:
     """Index builds at a time; None for as many as ``jobs``."""
     maintenance_work_mem: str | None = None
     """Memory of each index build, as the server reads it; None for a share of the server's."""
+    finishing: FinishingOptions = field(default_factory=FinishingOptions)
 
     @property
     def builds(self) -> int:
@@ -88,14 +89,17 @@ async def restore(
     # Measured at 4 jobs: 333 MiB at the peak, against 465 with Arrow's own choice, mimalloc, and no slower.
     pa.set_memory_pool(pa.system_memory_pool())
     async with open_pool(connection, options.workers + 1) as pool, only_run(pool):
+        async with _connection(pool) as first:
+            await journal.refuse_unfinished(first)
         plan = await _plan(storage, pool, options.source_database, options.policy)
         raise_problems(plan.problems)
         progress.planned(plan)
         failures = await _load_and_put_back(plan, storage, pool, options, progress)
+        finishing = Finishing(plan, options.finishing)
+        await finishing.run(pool, options.workers)
         await verify_counts(plan, pool, options.workers)
-        async with _connection(pool) as last:
-            await make_durable(last)
-    raise_problems(failures)
+    progress.warn(finishing.warnings)
+    raise_problems([*failures, *finishing.failures])
     progress.finished(plan)
     return plan
 
@@ -108,10 +112,11 @@ async def abort(connection: ConnectionSettings, options: RestoreOptions, progres
     async with open_pool(connection, options.workers + 1) as pool, only_run(pool):
         async with _connection(pool) as first:
             steps = await journal.read_steps(first)
+            memory = await choose_build_memory(first, options.builds, options.maintenance_work_mem)
         if steps is None:
             progress.had_nothing_to_abort()
             return
-        putting_back = await _put_back(steps, pool, options)
+        putting_back = PuttingBack({step.key: step for step in steps}, memory)
         await run_tasks(list(put_back_tasks(putting_back, {}, {})), pool, options.workers, {BUILDS: options.builds})
         async with _connection(pool) as last:
             await journal.finish(last)
@@ -123,32 +128,27 @@ async def abort(connection: ConnectionSettings, options: RestoreOptions, progres
 async def _load_and_put_back(
     plan: Plan, storage: Storage, pool: asyncpg.Pool, options: RestoreOptions, progress: Progress
 ) -> list[DbrestoreError]:
-    """Take down, load and put back; what rows are in the way of."""
+    """Take down, load and put back; return what rows were in the way of."""
     async with _connection(pool) as first:
+        memory = await choose_build_memory(first, options.builds, options.maintenance_work_mem)
         if plan.deferral.objects:
             await journal.begin(first, plan.export_id, plan.deferral.milestones)
-    with progress.telling_of_what_is_down(plan.deferral):
+    putting_back = PuttingBack({step.key: step for step in plan.deferral.steps}, memory)
+    with (
+        progress.telling_of_what_is_down(plan.deferral),
+        ThreadPoolExecutor(options.jobs, thread_name_prefix="encode") as threads,
+    ):
         async with _connection(pool) as first:
             await take_down(first, plan.deferral)
-        putting_back = await _put_back(plan.deferral.steps, pool, options)
-        with ThreadPoolExecutor(options.jobs, thread_name_prefix="encode") as threads:
-            is_unchecked = plan.policy.foreign_keys is ForeignKeys.UNCHECKED
-            loader = Loader(storage, threads, (IGNORE_FOREIGN_KEYS,) if is_unchecked else ())
-            sizes = {table.table.oid: table.size for table in plan.tables}
-            tasks = [*load_tasks(plan, loader, progress), *put_back_tasks(putting_back, find_loads(plan), sizes)]
-            await run_tasks(tasks, pool, options.workers, {LOADS: options.jobs, BUILDS: options.builds})
+        is_unchecked = plan.policy.foreign_keys is ForeignKeys.UNCHECKED
+        loader = Loader(storage, threads, (IGNORE_FOREIGN_KEYS,) if is_unchecked else ())
+        sizes = {table.table.oid: table.size for table in plan.tables}
+        tasks = [*load_tasks(plan, loader, progress), *put_back_tasks(putting_back, find_loads(plan), sizes)]
+        await run_tasks(tasks, pool, options.workers, {LOADS: options.jobs, BUILDS: options.builds})
     if plan.deferral.objects:
         async with _connection(pool) as last:
             await journal.finish(last)
     return putting_back.failures
-
-
-async def _put_back(steps: Iterable[Step], pool: asyncpg.Pool, options: RestoreOptions) -> PuttingBack:
-    memory = options.maintenance_work_mem
-    if memory is None:
-        async with _connection(pool) as connection:
-            memory = await choose_build_memory(connection, options.builds)
-    return PuttingBack({step.key: step for step in steps}, memory)
 
 
 @asynccontextmanager

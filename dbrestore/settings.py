@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     indexes: Indexes = Indexes.REBUILD
     index_jobs: Annotated[int, Field(ge=1)] | None = None
     maintenance_work_mem: Annotated[str, Field(pattern=r"^\d+ ?(kB|MB|GB|TB)$")] | None = None
+    refresh: bool = True
+    analyze: bool = True
+    vacuum: bool = False
     rows_per_part: Annotated[int, Field(ge=1)] = 100_000
 
     @property

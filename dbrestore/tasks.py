@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 LOADS = "loads"
 """What each COPY claims."""
-BUILDS = "index builds"
-"""What each index build claims."""
+BUILDS = "builds"
+"""What each index build and each check of a foreign key claims."""
 
 
 def load_tasks(plan: Plan, loader: Loader, progress: Progress) -> Iterator[Task]:
@@ -90,7 +90,7 @@ def put_back_tasks(
             partial(putting_back.take, step) if step.statements else None,
             frozenset((*waits, *loads.get(step.table_oid, ()))),
             sizes.get(step.table_oid, 0),
-            frozenset((*step.alone, *([BUILDS] if step.is_build else []))),
+            frozenset((*step.alone, *([BUILDS] if step.reads_rows else []))),
         )
 
 

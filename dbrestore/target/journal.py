@@ -54,6 +54,13 @@ async def find_journal(connection: asyncpg.Connection) -> Journal:
     return Journal(_unfinished(run))
 
 
+async def refuse_unfinished(connection: asyncpg.Connection) -> None:
+    """Raise TargetError if there is the journal of an earlier run, or something else where it has to be."""
+    found = await find_journal(connection)
+    if found.problem:
+        raise found.problem
+
+
 def _no_privilege() -> DbrestoreError:
     return PrivilegeError(
         f"the role may not create the schema {SCHEMA}, in which what is taken down is recorded",

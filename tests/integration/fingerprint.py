@@ -30,7 +30,10 @@ _QUERIES = (
            c.relkind, (SELECT inhparent::regclass FROM pg_inherits WHERE inhrelid = c.oid),
            (to_jsonb(i) - '{indexrelid,indrelid,indexprs,indpred,indcheckxmin,indcollation,indclass}'::text[])::text,
            pg_get_indexdef(c.oid), obj_description(c.oid, 'pg_class'),
-           ARRAY(SELECT (attname, attstattarget, attoptions)::text FROM pg_attribute WHERE attrelid = c.oid ORDER BY attnum),
+           ARRAY(
+               SELECT (attname, attstattarget, attoptions)::text FROM pg_attribute
+                WHERE attrelid = c.oid ORDER BY attnum
+           ),
            ARRAY(
                SELECT (pg_describe_object(refclassid, refobjid, refobjsubid), deptype)::text FROM pg_depend
                 WHERE classid = 'pg_class'::regclass AND objid = c.oid ORDER BY 1

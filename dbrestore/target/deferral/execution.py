@@ -61,10 +61,15 @@ def _batches(objects: Sequence[Deferred]) -> Iterator[list[Deferred]]:
         yield batch
 
 
-async def choose_build_memory(connection: asyncpg.Connection, builds: int) -> str:
-    """What ``builds`` index builds at a time can each have, as maintenance_work_mem takes it."""
-    with translate_errors("reading the target's memory settings"):
-        memory: str = await connection.fetchval(_QUERIES["build_memory"], builds, MOST_BUILD_BYTES)
+async def choose_build_memory(connection: asyncpg.Connection, builds: int, wanted: str | None = None) -> str:
+    """What ``builds`` index builds at a time can each have, as maintenance_work_mem takes it: ``wanted``, or a share.
+
+    Raises DbrestoreError if the server does not take it.
+    """
+    with translate_errors("choosing the memory of index builds"):
+        async with transaction(connection):
+            memory: str = wanted or await connection.fetchval(_QUERIES["build_memory"], builds, MOST_BUILD_BYTES)
+            await connection.execute(_QUERIES["build_settings"], memory)
     return memory
 
 
@@ -73,8 +78,8 @@ class PuttingBack:
     """Takes the steps of a deferral, and remembers those that rows were in the way of."""
 
     steps: Mapping[str, Step]
-    build_memory: str
-    """maintenance_work_mem of a build."""
+    memory: str
+    """maintenance_work_mem of each step: checking a foreign key takes it as well (RI_Initial_Check)."""
     failures: list[DbrestoreError] = field(default_factory=list)
     _undone: set[str] = field(default_factory=set)
 
@@ -107,8 +112,7 @@ class PuttingBack:
     async def _run(self, connection: asyncpg.Connection, step: Step, statements: Sequence[str]) -> None:
         with translate_errors(f"putting back {step.identity}"):
             async with transaction(connection):
-                if step.is_build:
-                    await connection.execute(_QUERIES["build_settings"], self.build_memory)
+                await connection.execute(_QUERIES["build_settings"], self.memory)
                 for statement in statements:
                     await connection.execute(statement)
                 await journal.mark_done(connection, step)
@@ -124,7 +128,7 @@ class PuttingBack:
         else:
             await self._run(connection, step, step.fallback)
             message += "; it is back, but NOT VALID"
-            hint = "Repair the rows, then ALTER TABLE … VALIDATE CONSTRAINT."
+            hint = f"Repair the rows, then {step.validation}."
         self.failures.append(type(error)(message, hint=hint))
 
 

@@ -60,7 +60,8 @@ class ForeignKeySteps:
             yield self._add(key, key.definition)
         elif key.is_partitioned or (key.references_partitioned and self.server_version < VALIDATES_PARTITIONS):
             fallback = None if key.is_partitioned or key.parent else _add(key, key.definition + NOT_VALID)
-            yield self._add(key, key.definition, tuple(map(self._last_key, children)), fallback)
+            needs = tuple(map(self._last_key, children))
+            yield self._add(key, key.definition, needs, fallback, reads_rows=not key.is_partitioned)
         else:
             yield self._add(key, key.definition + NOT_VALID)
             yield self._validate(key)
@@ -75,6 +76,8 @@ class ForeignKeySteps:
         definition: str,
         needs: tuple[str, ...] = (),
         fallback: tuple[str, ...] | None = None,
+        *,
+        reads_rows: bool = False,
     ) -> Step:
         ends = (key.table_oid, key.referenced_oid)
         index = self.whole_indexes.get(key.index_oid)
@@ -86,8 +89,10 @@ class ForeignKeySteps:
             needs=(*needs, *([index] if index else [])),
             after=tuple(map(ready_key, ends)),
             alone=tuple({*ends, *(below for end in ends for below in self.partitions.get(end, ()))}),
+            reads_rows=reads_rows,
             fallback=fallback,
             orphans=key.orphans,
+            validation=_validation(key),
         )
 
     def _validate(self, key: ForeignKey) -> Step:
@@ -95,12 +100,18 @@ class ForeignKeySteps:
             f"validate {key.oid}",
             key.table_oid,
             key.identity,
-            (f"ALTER TABLE {key.table_sql} VALIDATE CONSTRAINT {key.name_sql}",),
+            (_validation(key),),
             needs=(f"add {key.oid}",),
             alone=(key.table_oid,),
+            reads_rows=True,
             fallback=None if key.parent else (),
             orphans=key.orphans,
+            validation=_validation(key),
         )
+
+
+def _validation(key: ForeignKey) -> str:
+    return f"ALTER TABLE {key.table_sql} VALIDATE CONSTRAINT {key.name_sql}"
 
 
 def _add(key: ForeignKey, definition: str) -> tuple[str, ...]:

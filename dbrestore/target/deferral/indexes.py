@@ -48,7 +48,7 @@ def last_key(index: Index) -> str:
 def _steps(index: Index, parent: Index | None) -> Iterator[Step]:
     if _is_built_first(index):
         statements = (_tablespace(index), index.definition, *_details(index))
-        yield Step(_build_key(index), index.table_oid, index.identity, statements, is_build=not index.is_partitioned)
+        yield Step(_build_key(index), index.table_oid, index.identity, statements, reads_rows=not index.is_partitioned)
     if _needs_settling(index):
         yield Step(
             _settle_key(index),
@@ -61,7 +61,7 @@ def _steps(index: Index, parent: Index | None) -> Iterator[Step]:
             ),
             after=(built_key(index.table_oid),),
             alone=(index.table_oid,),
-            is_build=not (_is_built_first(index) or index.is_partitioned),
+            reads_rows=not (_is_built_first(index) or index.is_partitioned),
         )
 
 

@@ -26,12 +26,14 @@ class Step:
     """Keys of steps that have to be over before, done or not."""
     alone: tuple[int, ...] = ()
     """Oids of tables that no other step which names them may work on meanwhile."""
-    is_build: bool = False
-    """It sorts the rows of a table, with as much memory as it is given."""
+    reads_rows: bool = False
+    """It reads all rows of a table, with as much memory as it is given."""
     fallback: tuple[str, ...] | None = None
     """What is done where rows are in the way; None leaves it down."""
     orphans: str | None = None
     """A query for the keys that are in its way, as text in the column ``key``."""
+    validation: str = ""
+    """The statement that a user has to run after ``fallback``, when the rows are repaired."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ SELECT export_id, started_at, (SELECT count(DISTINCT identity) FROM dbrestore.de
   FROM dbrestore.run;
 
 -- name: create
+SET LOCAL default_tablespace = '';
 CREATE SCHEMA dbrestore;
 COMMENT ON SCHEMA dbrestore IS 'Unfinished restore: `dbrestore abort` puts back what it took down and removes this.';
 CREATE TABLE dbrestore.run (
@@ -25,9 +26,10 @@ CREATE TABLE dbrestore.deferred (
     needs text[] NOT NULL,
     after text[] NOT NULL,
     alone bigint[] NOT NULL,
-    is_build boolean NOT NULL,
+    reads_rows boolean NOT NULL,
     fallback text[],
     orphans text,
+    validation text NOT NULL,
     is_down boolean NOT NULL
 );
 
@@ -35,7 +37,7 @@ CREATE TABLE dbrestore.deferred (
 INSERT INTO dbrestore.run (export_id) VALUES ($1);
 
 -- name: steps
-SELECT key, table_oid, identity, statements, needs, after, alone, is_build, fallback, orphans
+SELECT key, table_oid, identity, statements, needs, after, alone, reads_rows, fallback, orphans, validation
   FROM dbrestore.deferred
  WHERE is_down OR statements = '{}';
 
