@@ -26,7 +26,10 @@ from dbrestore.export.storage import StoredFile
 from dbrestore.plan import build_plan
 from dbrestore.planning.choices import Choices
 from dbrestore.planning.draft import draft_plan
-from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, ForeignKey, Table, TableKind, Type
+from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, Table, TableKind, Type
+from dbrestore.target.deferral.policy import ForeignKeys, Policy
+from dbrestore.target.post_data import ForeignKey, PostData
+from dbrestore.target.survey import Survey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -121,7 +124,7 @@ def _entry(name: str) -> dict[str, object]:
     return {"target": f"{DATABASE}.{name}", "status": "COMPLETE", "schemaMetadata": mappings}
 
 
-def made_up_catalog(scale: Scale) -> Catalog:
+def made_up_target(scale: Scale) -> Survey:
     """Tables of the names that the export has; each family but the first references the one before."""
     bigint, text = Type(20, "int8recv", NO_TYPMOD, None), Type(25, "textrecv", NO_TYPMOD, None)
     columns = [_column("id", bigint, "bigint"), *(_column(f"column_{n}", text, "text") for n in range(1, COLUMNS))]
@@ -135,11 +138,34 @@ def made_up_catalog(scale: Scale) -> Catalog:
             roots[plain] = oid
         kind = TableKind.PARTITIONED if is_root else TableKind.TABLE
         tables.append(
-            Table(oid, "public", plain, kind, roots.get(parent), (), False, False, True, True, tuple(columns))
+            Table(oid, "public", plain, kind, roots.get(parent), (), False, False, True, True, False, tuple(columns))
         )
     oids = list(roots.values())
-    keys = tuple(ForeignKey("key", child, parent) for parent, child in pairwise(oids))
-    return Catalog(DATABASE, 170000, tuple(tables), keys, frozenset())
+    keys = tuple(_foreign_key(oid, child, parent) for oid, (parent, child) in enumerate(pairwise(oids), start=1))
+    return Survey(Catalog(DATABASE, 170000, tuple(tables), frozenset()), PostData((), keys, 6400))
+
+
+def _foreign_key(oid: int, child: int, parent: int) -> ForeignKey:
+    return ForeignKey(
+        oid=oid,
+        table_oid=child,
+        referenced_oid=parent,
+        index_oid=0,
+        parent=None,
+        schema="public",
+        table_name=f"parent_{child}",
+        name=f"key_{child}",
+        referenced=f"public.parent_{parent}",
+        is_partitioned=True,
+        references_partitioned=True,
+        definition="FOREIGN KEY (id) REFERENCES parent (id)",
+        comment=None,
+        is_validated=True,
+        is_enforced=True,
+        is_deferrable=False,
+        orphans=None,
+        obstacle=None,
+    )
 
 
 def _column(name: str, kind: Type, type_name: str) -> Column:
@@ -148,17 +174,18 @@ def _column(name: str, kind: Type, type_name: str) -> Column:
 
 async def measure_plan(scale: Scale) -> None:
     """Print the seconds of each step, and the memory at the peak."""
-    storage, catalog = MadeUpStorage(scale), made_up_catalog(scale)
+    storage, target = MadeUpStorage(scale), made_up_target(scale)
     before = _peak_bytes()
     clock = _Clock()
     export = await read_export(storage)
     clock.say(f"listing and manifest of {len(export.tables[DATABASE]):,} tables")
-    draft = draft_plan(export, DATABASE, catalog, Choices())
+    draft = draft_plan(export, DATABASE, target, Choices())
     clock.say("names")
     files = draft.files()
     footers = await read_footers(storage, files, 16)
     clock.say(f"{len(files):,} footers")
-    plan = build_plan(draft, dict(zip((file.key for file in files), footers, strict=True)))
+    found = dict(zip((file.key for file in files), footers, strict=True))
+    plan = build_plan(draft, found, Policy(ForeignKeys.ORDERED))
     clock.say(f"plan of {len(plan.tables):,} tables, {sum(len(table.parts) for table in plan.tables):,} parts")
     clock.say_all(f"in all, with {len(plan.problems)} problems")
     print(f"{_peak_bytes() / GIBIBYTE:8.2f} GiB at the peak, {before / GIBIBYTE:.2f} before")

@@ -17,10 +17,12 @@ from dbrestore.errors import DbrestoreError, InterruptedRunError, raise_problems
 from dbrestore.export.latest import find_latest
 from dbrestore.export.layout import read_export
 from dbrestore.export.opening import open_storage
-from dbrestore.options import DATABASES, DIFFERENCES, S3, SELECTION, TARGET, takes
+from dbrestore.finishing import FinishingOptions
+from dbrestore.options import BUILDS, DATABASES, DIFFERENCES, FINISHING, POLICY, S3, SELECTION, TARGET, takes
 from dbrestore.progress import Progress
 from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines
-from dbrestore.restore import make_plans
+from dbrestore.restore import RestoreOptions, make_plans
+from dbrestore.restore import abort as run_abort
 from dbrestore.restore import restore as run_restore
 from dbrestore.settings import Settings  # noqa: TC001 - the options are made from it
 from dbrestore.simulate import open_destination
@@ -39,7 +41,7 @@ Result = TypeVar("Result")
 
 EXIT_CODES = """
 Exit codes: 0 done, 1 anything not named here, 2 wrong usage, 3 the export, 4 the target, 5 the data, 6 verification,
-130 interrupted.
+7 another run is working on the database, 130 interrupted.
 """
 
 app = typer.Typer(
@@ -58,7 +60,10 @@ Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON objec
 
 
 @app.command()
-@takes(*TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, "spool_dir", "spool_limit", "jobs", "verbose")
+@takes(
+    *TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
+    "spool_dir", "spool_limit", "jobs", *BUILDS, "verbose",
+)  # fmt: skip
 def restore(source: Source, *, settings: Settings) -> None:
     """Load an export into a database that has its complete schema and no rows.
 
@@ -69,18 +74,21 @@ def restore(source: Source, *, settings: Settings) -> None:
 
 async def _restore(source: str, settings: Settings) -> None:
     async with _opened(source, settings) as storage:
-        await run_restore(
-            storage,
-            settings.connection,
-            databases=settings.databases,
-            choices=settings.choices,
-            jobs=settings.jobs,
-            progress=Progress(verbose=settings.verbose),
-        )
+        await run_restore(storage, settings.connection, _restore_options(settings), Progress(verbose=settings.verbose))
 
 
 @app.command()
-@takes(*TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, "no_rows")
+@takes(*TARGET, "jobs", *BUILDS)
+def abort(*, settings: Settings) -> None:
+    """Put back the keys, indexes and triggers that an unfinished restore took down. Keeps the rows.
+
+    Example: dbrestore abort --dsn postgresql://me@localhost/shop
+    """
+    _run(run_abort(settings.connection, _restore_options(settings), Progress()))
+
+
+@app.command()
+@takes(*TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, "no_rows")
 def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     """Show what a restore would do, and all that stands in its way. Changes nothing.
 
@@ -100,11 +108,7 @@ def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
 async def _plan(source: str, settings: Settings) -> list[Plan]:
     async with _opened(source, settings) as storage:
         return await make_plans(
-            storage,
-            settings.connection,
-            databases=settings.databases,
-            choices=settings.choices,
-            with_rows=not settings.no_rows,
+            storage, settings.connection, _restore_options(settings), with_rows=not settings.no_rows
         )
 
 
@@ -160,6 +164,18 @@ async def _simulate(settings: Settings, destination: str, export_id: str) -> Sim
                 return await run_simulation(
                     connection, files, export_id=export_id, rows_per_part=settings.rows_per_part
                 )
+
+
+def _restore_options(settings: Settings) -> RestoreOptions:
+    return RestoreOptions(
+        databases=settings.databases,
+        choices=settings.choices,
+        policy=settings.policy,
+        jobs=settings.jobs,
+        index_jobs=settings.index_jobs,
+        maintenance_work_mem=settings.maintenance_work_mem,
+        finishing=FinishingOptions(settings.refresh, settings.analyze, settings.vacuum),
+    )
 
 
 @asynccontextmanager

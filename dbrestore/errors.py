@@ -11,11 +11,13 @@
     ├── TargetError                 4   the target database
     │   ├── ConnectError                no connection
     │   ├── SchemaError                 tables or columns do not fit the export
-    │   └── PrivilegeError              the role may not do it
+    │   ├── PrivilegeError              the role may not do it
+    │   └── UnfinishedRunError          an earlier restore left something down
     ├── DataError                   5   a value or a constraint
     │   ├── InvalidValueError           a value that its column cannot hold
     │   └── ConstraintError             a row that a key or check refuses
     ├── VerificationError           6   what was loaded is not what the export holds
+    ├── ConcurrentRunError          7   another run is working on the target
     ├── SeveralProblemsError            the exit code of the gravest of them
     └── InterruptedRunError       130   Ctrl-C
 
@@ -91,6 +93,10 @@ class PrivilegeError(TargetError):
     """The role may not do what the restore needs."""
 
 
+class UnfinishedRunError(TargetError):
+    """An earlier restore has neither come to its end nor been aborted."""
+
+
 class DataError(DbrestoreError):
     """The target refused a row."""
 
@@ -109,6 +115,12 @@ class VerificationError(DbrestoreError):
     """What is in the target is not what the export holds."""
 
     exit_code = 6
+
+
+class ConcurrentRunError(DbrestoreError):
+    """Another run is working on the target."""
+
+    exit_code = 7
 
 
 class SeveralProblemsError(DbrestoreError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,29 +12,30 @@ if TYPE_CHECKING:
     Node = TypeVar("Node", bound=Hashable)
 
 
-def find_cycles(after: Mapping[Node, Set[Node]], milestones: Set[Node] = frozenset()) -> list[list[Node]]:
-    """Cycles of a graph, one for each that has to be cut open until none is left.
+def find_cycle(after: Mapping[Node, Set[Node]]) -> list[Node] | None:
+    """A cycle of a graph, if it has one.
 
-    ``after`` gives for each node those that come before it. In each cycle a node comes before the next one, and the
-    last before the first, where it is cut; a node that comes before itself is a cycle of one. A cycle through one of
-    the ``milestones`` is cut behind that, where it stands for all that the milestone does.
+    ``after`` gives for each node those that come before it. In the cycle a node comes before the next one, and the
+    last before the first; a node that comes before itself is a cycle of one.
     """
-    remaining = {node: set(earlier) for node, earlier in after.items()}
-    cycles = []
-    while (cycle := _find_cycle(remaining)) is not None:
-        cut = next((place for place, node in enumerate(cycle, start=1) if node in milestones), 0)
-        cycles.append([*cycle[cut:], *cycle[:cut]])
-        remaining[cycles[-1][0]].discard(cycles[-1][-1])
-    return cycles
-
-
-def _find_cycle(after: Mapping[Node, Set[Node]]) -> list[Node] | None:
     try:
         TopologicalSorter(after).prepare()
     except CycleError as error:
         cycle: list[Node] = error.args[1]
         return cycle[1:]
     return None
+
+
+def find_levels(after: Mapping[Node, Set[Node]], milestones: Set[Node] = frozenset()) -> dict[Node, int]:
+    """The level of each node: 0 where nothing comes before it, else one more than the highest before it.
+
+    A milestone is as high as the highest before it. Raises ``graphlib.CycleError`` if there is a cycle.
+    """
+    levels: dict[Node, int] = {}
+    for node in TopologicalSorter(after).static_order():
+        step = 0 if node in milestones else 1
+        levels[node] = max((levels[earlier] + step for earlier in after.get(node, ())), default=0)
+    return levels
 
 
 def find_reachable(start: Node, edges: Mapping[Node, Iterable[Node]]) -> set[Node]:
@@ -61,13 +63,48 @@ def find_components(links: Mapping[Node, Iterable[Node]]) -> list[set[Node]]:
     return components
 
 
-def find_levels(after: Mapping[Node, Set[Node]], milestones: Set[Node] = frozenset()) -> dict[Node, int]:
-    """The level of each node: 0 where nothing comes before it, else one more than the highest before it.
+def find_cyclic_components(after: Mapping[Node, Set[Node]]) -> list[set[Node]]:
+    """The largest sets of two or more nodes that all come before each other (Kosaraju's algorithm)."""
+    before: dict[Node, set[Node]] = defaultdict(set)
+    for node, earlier in after.items():
+        for other in earlier:
+            before[other].add(node)
+    left = set(after)
+    components = []
+    for start in reversed(_by_finish(after)):
+        component = _reach(start, before, left)
+        left -= component
+        if len(component) > 1:
+            components.append(component)
+    return components
 
-    A milestone is as high as the highest before it. Raises ``graphlib.CycleError`` if there is a cycle.
-    """
-    levels: dict[Node, int] = {}
-    for node in TopologicalSorter(after).static_order():
-        step = 0 if node in milestones else 1
-        levels[node] = max((levels[earlier] + step for earlier in after.get(node, ())), default=0)
-    return levels
+
+def _by_finish(edges: Mapping[Node, Set[Node]]) -> list[Node]:
+    """The nodes in the order in which a search in depth is done with them."""
+    seen: set[Node] = set()
+    finished: list[Node] = []
+    for start in edges:
+        path = [(start, iter(edges[start]))] if start not in seen else []
+        seen.add(start)
+        while path:
+            node, neighbours = path[-1]
+            following = next((other for other in neighbours if other not in seen), None)
+            if following is None:
+                finished.append(node)
+                path.pop()
+            else:
+                seen.add(following)
+                path.append((following, iter(edges.get(following, ()))))
+    return finished
+
+
+def _reach(start: Node, edges: Mapping[Node, Set[Node]], among: Set[Node]) -> set[Node]:
+    """What can be reached from ``start`` without leaving ``among``."""
+    reached: set[Node] = set()
+    waiting = [start]
+    while waiting:
+        node = waiting.pop()
+        if node in among and node not in reached:
+            reached.add(node)
+            waiting.extend(edges.get(node, ()))
+    return reached

@@ -13,7 +13,7 @@ import asyncpg
 
 from dbrestore.errors import DbrestoreError, InvalidValueError, VerificationError
 from dbrestore.export.rows import read_batches, read_value
-from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translated
+from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translate_errors, translated
 from dbrestore.wire.fields import UnencodableError, shown_value
 from dbrestore.wire.registry import stream_encoder
 
@@ -40,6 +40,8 @@ class Loader:
     storage: Storage
     threads: Executor
     """Where parts are decoded and encoded."""
+    preparation: tuple[str, ...] = ()
+    """Statements that each transaction begins with."""
 
     def expect(self, parts: Sequence[PlannedPart]) -> None:
         """``parts`` are going to be loaded soon."""
@@ -57,9 +59,30 @@ class Loader:
         """
         try:
             async with transaction(connection):
+                for statement in self.preparation:
+                    await connection.execute(statement)
                 await self._copy(connection, table, parts)
         except FOREIGN_ERRORS as error:
             raise await self._explained(error, table, parts) from error
+
+    async def load_together(self, connection: asyncpg.Connection, tables: Sequence[PlannedTable]) -> None:
+        """Load whole tables whose rows may reference those of later ones, all rows or none: keys are checked at last.
+
+        Raises as ``load`` does.
+        """
+        names = ", ".join(table.table.dotted for table in tables)
+        with translate_errors(f"loading {names} in one transaction"):
+            async with transaction(connection):
+                await connection.execute("SET CONSTRAINTS ALL DEFERRED")
+                for table in tables:
+                    if table.parts:
+                        await self._copy_explaining(connection, table)
+
+    async def _copy_explaining(self, connection: asyncpg.Connection, table: PlannedTable) -> None:
+        try:
+            await self._copy(connection, table, table.parts)
+        except FOREIGN_ERRORS as error:
+            raise await self._explained(error, table, table.parts) from error
 
     async def _copy(self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
         async with aclosing(self._stream(table, parts)) as stream:

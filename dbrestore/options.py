@@ -28,6 +28,10 @@ DIFFERENCES = (
     "if_not_empty", "truncate_all", "skip_not_empty",
 )  # fmt: skip
 
+POLICY = ("foreign_keys", "indexes")
+BUILDS = ("index_jobs", "maintenance_work_mem")
+FINISHING = ("refresh", "analyze", "vacuum")
+
 METAVARS = {ByteSize: "BYTES", Path: "FOLDER", int: "NUMBER", float: "SECONDS"}
 
 

@@ -21,10 +21,13 @@ from dbrestore.planning.partitions import FamilyRows, Relative, choose_partition
 from dbrestore.planning.selection import ColumnPattern
 from dbrestore.planning.unmatched import find_unmatched
 from dbrestore.target.catalog import TableKind
+from dbrestore.target.deferral.planning import DeferralPlanner
+from dbrestore.target.deferral.policy import ForeignKeys, Policy
+from dbrestore.target.triggers import plan_suspensions, trigger_warnings
 from dbrestore.wire.registry import CopyFormat, WireColumn, text_reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     import pyarrow as pa
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
     from dbrestore.planning.inheritance import InheritanceChoice
     from dbrestore.planning.order import Order
     from dbrestore.planning.partitions import PartitionChoice
-    from dbrestore.target.catalog import Table
+    from dbrestore.target.catalog import Catalog, Table
+    from dbrestore.target.deferral.model import Deferral
+    from dbrestore.target.survey import Survey
 
     Footers: TypeAlias = Mapping[str, Footer | PartError]
 
@@ -67,8 +72,10 @@ class PlannedTable:
     """Oids of the planned tables and of the milestones that its foreign keys reference, but for itself."""
     references_itself: bool = False
     """A row may reference one of any part, so all parts have to come in one COPY."""
+    together: frozenset[int] = frozenset()
+    """Oids of the tables that it is loaded with in one transaction, itself among them: a cycle of deferrable keys."""
     level: int = 0
-    """Of the foreign-key graph; 0 references nothing."""
+    """Of the graph of the foreign keys that stay in place; 0 references nothing."""
     keeps_rows: bool = False
     """It has rows already, to which its parts are added."""
     is_counted: bool = True
@@ -96,12 +103,17 @@ class Plan:
 
     export_id: str
     source_database: str
-    target_database: str
     tables: tuple[PlannedTable, ...]
     """In the order of loading: by level, the largest first within one."""
     warnings: tuple[str, ...]
     problems: tuple[DbrestoreError, ...]
     """Each of them stands in the way of the restore."""
+    catalog: Catalog
+    """Of the target, as it was."""
+    deferral: Deferral
+    policy: Policy
+    partitions: Mapping[int, Sequence[int]]
+    """Oids below each partitioned table of the target, at any depth."""
     notes: tuple[str, ...] = ()
     """What was chosen where there was more than one way, and what is left out because the user wants that."""
     milestones: Mapping[int, frozenset[int]] = field(default_factory=dict)
@@ -109,41 +121,96 @@ class Plan:
     truncated: tuple[tuple[Table, ...], ...] = ()
     """What is emptied before anything is loaded, by a TRUNCATE for each group."""
 
+    @property
+    def target_database(self) -> str:
+        """Its name."""
+        return self.catalog.database
 
-def build_plan(draft: Draft, footers: Footers) -> Plan:
+
+def build_plan(draft: Draft, footers: Footers, policy: Policy) -> Plan:
     """Make a plan of what names alone tell and the ``footers`` of the draft's files, by key.
 
     A part whose footer cannot be used has what is wrong with it instead; one whose footer was not read has none.
     """
-    catalog, families = draft.catalog, draft.families
+    catalog, families, target = draft.catalog, draft.families, draft.target
+    below = families.oids_below()
     rows = {oid: _count_rows(draft.match.exported[oid], footers) for oid in draft.counted}
     partitions = choose_partitions(
-        families, _family_rows(draft, rows, footers), draft.selected, draft.choices.partitions
+        families,
+        _family_rows(draft, rows, footers, _planner(draft, draft.selected & draft.counted, below, policy)),
+        draft.selected,
+        draft.choices.partitions,
     )
     inherited = choose_inherited(Heirs(catalog.tables), rows, draft.selected, draft.choices.inherited)
     chosen = _chosen(draft, partitions, inherited)
     without_rows = [families.tables[oid] for oid in (partitions.empty | inherited.skipped) & draft.selected]
-    existing = treat_existing([*chosen, *without_rows], families, catalog, draft.choices.if_not_empty)
+    existing = treat_existing([*chosen, *without_rows], families, target, draft.choices.if_not_empty)
     planned, found = _plan_tables([table for table in chosen if table.oid not in existing.skipped], draft, footers)
-    order = order_tables(planned.keys(), families, catalog.foreign_keys)
+    planner = _planner(draft, planned, below, policy)
+    order = order_tables(planned.keys(), families, planner.binding, planner.removable)
+    triggers = replace(
+        target.triggers, of_tables=tuple(each for each in target.triggers.of_tables if each.table_oid in planner.loaded)
+    )
+    deferral = planner.plan(order.closing, plan_suspensions(triggers.of_tables))
     findings = Findings(warnings=list(draft.export.warnings))
     for decided in (find_unmatched(draft, partitions), partitions.findings, inherited.findings, existing.findings):
         findings.add(decided)
     findings.problems += (footer for footer in footers.values() if isinstance(footer, PartError))
     findings.problems += _unwritable(chosen)
     findings.add(found)
+    findings.problems += (*order.problems, *_unready(target, policy, deferral))
     restored = {table.oid for table in chosen}
+    findings.warnings += dangling_keys(restored, families, target.post_data.declared_keys, planner.removable)
+    findings.warnings += (*trigger_warnings(triggers), *_unchecked(planner, policy))
     return Plan(
         export_id=draft.export.id,
         source_database=draft.source_database,
-        target_database=catalog.database,
         tables=_sorted(planned, order, existing),
-        warnings=(*findings.warnings, *dangling_keys(restored, families, catalog.foreign_keys)),
-        problems=(*findings.problems, *order.problems),
+        warnings=tuple(findings.warnings),
+        problems=tuple(findings.problems),
+        catalog=catalog,
+        deferral=deferral,
+        policy=policy,
+        partitions=below,
         notes=tuple(findings.notes),
         milestones=order.milestones,
         truncated=existing.truncated,
     )
+
+
+def _planner(draft: Draft, oids: Iterable[int], below: Mapping[int, Sequence[int]], policy: Policy) -> DeferralPlanner:
+    loaded = _with_families(oids, below)
+    return DeferralPlanner(draft.target.post_data, loaded, below, policy, draft.catalog.server_version)
+
+
+def _with_families(oids: Iterable[int], below: Mapping[int, Sequence[int]]) -> set[int]:
+    """The tables, those that they are partitions of, and their own partitions."""
+    found = set(oids)
+    for parent, partitions in below.items():
+        if parent in found or not found.isdisjoint(partitions):
+            found.update((parent, *partitions))
+    return found
+
+
+def _unchecked(planner: DeferralPlanner, policy: Policy) -> Iterator[str]:
+    if policy.foreign_keys is ForeignKeys.UNCHECKED:
+        yield (
+            f"the foreign keys from and to {len(planner.loaded)} tables are not checked, neither during the load nor "
+            "after it: rows that break them will be there, and nobody will be told"
+        )
+
+
+def _unready(target: Survey, policy: Policy, deferral: Deferral) -> Iterator[DbrestoreError]:
+    """Why nothing can be taken down, or left unchecked."""
+    if target.journal.problem:
+        yield target.journal.problem
+    if target.journal.obstacle and deferral.objects:
+        yield target.journal.obstacle
+    if policy.foreign_keys is ForeignKeys.UNCHECKED and not target.may_uncheck:
+        hint = (
+            "GRANT SET ON PARAMETER session_replication_role to it (PostgreSQL 15 and later), or choose another policy."
+        )
+        yield PrivilegeError("the role may not leave foreign keys unchecked", hint=hint)
 
 
 def _count_rows(source: ExportedTable, footers: Footers) -> int:
@@ -151,7 +218,7 @@ def _count_rows(source: ExportedTable, footers: Footers) -> int:
     return sum(footer.rows for footer in found if footer is not None and not isinstance(footer, PartError))
 
 
-def _family_rows(draft: Draft, rows: Mapping[int, int], footers: Footers) -> FamilyRows:
+def _family_rows(draft: Draft, rows: Mapping[int, int], footers: Footers, planner: DeferralPlanner) -> FamilyRows:
     relatives = {}
     for oid in draft.counted:
         resembling = draft.resembling.get(signature(draft.match.exported[oid]), ())
@@ -160,8 +227,7 @@ def _family_rows(draft: Draft, rows: Mapping[int, int], footers: Footers) -> Fam
                 Relative(source.name, _count_rows(source, footers), is_in_target=other is not None)
                 for other, source in resembling
             ]
-    keys = draft.catalog.foreign_keys
-    together = {key.table_oid for key in keys if key.table_oid == key.referenced_oid}
+    together = {key.table_oid for key in planner.binding if key.table_oid == key.referenced_oid}
     return FamilyRows(rows, relatives, together)
 
 
@@ -177,9 +243,15 @@ def _chosen(draft: Draft, partitions: PartitionChoice, inherited: InheritanceCho
 
 
 def _unwritable(tables: Iterable[Table]) -> list[DbrestoreError]:
-    names = [table.dotted for table in tables if not table.is_writable]
-    hint = "GRANT SELECT, INSERT on the tables and USAGE on their schemas, or use the role that owns them."
-    return [PrivilegeError(f"the role may not read and write {list_names(names)}", hint=hint)] if names else []
+    problems: list[DbrestoreError] = []
+    tables = list(tables)
+    if names := [table.dotted for table in tables if not table.is_writable]:
+        hint = "GRANT SELECT, INSERT on the tables and USAGE on their schemas, or use the role that owns them."
+        problems.append(PrivilegeError(f"the role may not read and write {list_names(names)}", hint=hint))
+    if names := [table.dotted for table in tables if table.filters_rows]:
+        hint = "ALTER TABLE … NO FORCE ROW LEVEL SECURITY for the time of the restore, or use a role with BYPASSRLS."
+        problems.append(PrivilegeError(f"row security filters what the role sees of {list_names(names)}", hint=hint))
+    return problems
 
 
 def _plan_tables(tables: Sequence[Table], draft: Draft, footers: Footers) -> tuple[dict[int, PlannedTable], Findings]:
@@ -230,6 +302,7 @@ def _sorted(planned: Mapping[int, PlannedTable], order: Order, existing: Existin
             table,
             after=order.after[oid],
             references_itself=oid in order.self_referencing,
+            together=order.together.get(oid, frozenset()),
             level=order.levels[oid],
             keeps_rows=oid in existing.appended,
         )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from dbrestore.target.journal import ABORT_HINT, SCHEMA
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dbrestore.plan import Plan, PlannedPart, PlannedTable
+    from dbrestore.target.deferral.model import Deferral, Step
 
 LINE_INTERVAL = 10.0
 """Seconds between two lines while nothing else is to be said."""
@@ -32,12 +36,16 @@ class Progress:
         self.rows, self._total = 0, sum(table.rows for table in plan.tables)
         for note in plan.notes if self.verbose else ():
             self._say(f"note: {note}")
-        for warning in plan.warnings:
-            self._say(f"warning: {warning}")
+        self.warn(plan.warnings)
         self._say(
             f"restoring {len(plan.tables)} tables, {self._total:,} rows of {plan.export_id} ({plan.source_database}) "
             f"into {plan.target_database}"
         )
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Something is not as it might be wished."""
+        for warning in warnings:
+            self._say(f"warning: {warning}")
 
     def loaded(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
         """Parts of a table are in the target."""
@@ -47,6 +55,25 @@ class Progress:
             self._say(f"{table.table.dotted}: {rows:,} rows of {', '.join(part.file.key for part in parts)}")
         elif time.monotonic() - self._said >= LINE_INTERVAL:
             self._say(f"{self.rows:,} of {self._total:,} rows, {self.rows / self.elapsed:,.0f} rows/s")
+
+    @contextmanager
+    def telling_of_what_is_down(self, deferral: Deferral) -> Iterator[None]:
+        """Say what is to be done where the block ends before all that it took down is back."""
+        try:
+            yield
+        except BaseException:
+            if deferral.objects:
+                self._say(f"what was taken down is in the schema {SCHEMA} of the target: {ABORT_HINT}")
+            raise
+
+    def aborted(self, steps: Sequence[Step]) -> None:
+        """What an unfinished run took down is back: these steps were taken."""
+        objects = {step.identity for step in steps if step.statements}
+        self._say(f"put back {len(objects)} keys, indexes and triggers in {self.elapsed:.1f} s")
+
+    def had_nothing_to_abort(self) -> None:
+        """There is no unfinished run."""
+        self._say("no restore is unfinished: there is nothing to put back")
 
     @property
     def elapsed(self) -> float:

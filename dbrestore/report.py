@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dbrestore.errors import DbrestoreError, SeveralProblemsError
@@ -11,9 +13,12 @@ if TYPE_CHECKING:
 
     from dbrestore.export.layout import Export, ExportedTable
     from dbrestore.plan import Plan, PlannedTable
+    from dbrestore.target.deferral.model import Deferral
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 UNIT = 1024
+KEPT_SHOWN = 20
+"""Things that stay in place, in a plan for people."""
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
@@ -39,9 +44,34 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     )
     if reasons := [f"  {table.table.dotted}.{reason}" for table in plan.tables for reason in table.text_reasons]:
         yield from ("", "as text, because of", *reasons)
+    yield from _together_lines(plan)
+    yield from _deferral_lines(plan.deferral)
     if plan.notes:
         yield from ("", *(f"note: {note}" for note in plan.notes))
     yield from (f"warning: {warning}" for warning in plan.warnings)
+
+
+def _together_lines(plan: Plan) -> Iterator[str]:
+    names = {table.table.oid: table.table.dotted for table in plan.tables}
+    for oids in dict.fromkeys(table.together for table in plan.tables if table.together):
+        yield ""
+        yield f"loaded in one transaction: {', '.join(sorted(names[oid] for oid in oids))}"
+
+
+def _deferral_lines(deferral: Deferral) -> Iterator[str]:
+    if deferral.objects:
+        yield from ("", f"taken down for the load, and put back after it: {count_kinds(deferral)}")
+    if deferral.kept:
+        yield from ("", "stays in place")
+        yield from (f"  {kept.identity}: {kept.reason}" for kept in deferral.kept[:KEPT_SHOWN])
+    if len(deferral.kept) > KEPT_SHOWN:
+        yield f"  and {len(deferral.kept) - KEPT_SHOWN} more, which --json shows"
+
+
+def count_kinds(deferral: Deferral) -> str:
+    """What is taken down, by kind: ``foreign key: 4, index: 12``."""
+    counts = Counter(str(deferred.kind) for deferred in deferral.objects)
+    return ", ".join(f"{kind}: {number:,}" for kind, number in counts.items())
 
 
 def plan_object(plan: Plan) -> dict[str, Any]:
@@ -51,6 +81,8 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         "source_database": plan.source_database,
         "target_database": plan.target_database,
         "tables": [_table_object(table) for table in plan.tables],
+        "deferred": [{"kind": deferred.kind, "identity": deferred.identity} for deferred in plan.deferral.objects],
+        "kept": [asdict(kept) for kept in plan.deferral.kept],
         "truncated": [table.dotted for group in plan.truncated for table in group],
         "notes": list(plan.notes),
         "warnings": list(plan.warnings),

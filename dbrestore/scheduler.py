@@ -1,12 +1,13 @@
 """Walks a graph of tasks with a bounded number of connections.
 
-A task starts when all that it comes after are done and a job is free; of those that could start, the costliest does.
-The first failure cancels all that runs.
+A task starts when all that it comes after are done, all that it claims is free, and so is a job; of those that could
+start, the costliest does. The first failure cancels all that runs.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -18,15 +19,16 @@ from dbrestore.errors import DbrestoreError, raise_problems
 from dbrestore.target.connect import cut, translate_errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 
     import asyncpg
 
 AHEAD_PER_JOB = 2
-"""Tasks that are chosen before a job is free for them."""
+"""Tasks that are prepared before a job is free for them."""
 
-_Entry: TypeAlias = "tuple[int, int, Task]"
 Work: TypeAlias = "Callable[[asyncpg.Connection], Awaitable[None]]"
+_Entry: TypeAlias = "tuple[float, int, Task]"
+"""In the order of starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +42,24 @@ class Task:
     """Keys of the tasks that have to be done before."""
     cost: int = 0
     """Larger is started earlier: bytes, say."""
+    claims: frozenset[Hashable] = frozenset()
+    """What it takes a share of while it runs."""
     prepare: Callable[[], None] | None = None
     """Called a little before ``run``, in the order of starting, for what can be had ahead of time."""
 
 
-async def run_tasks(tasks: Sequence[Task], pool: asyncpg.Pool, jobs: int) -> None:
+async def run_tasks(
+    tasks: Sequence[Task], pool: asyncpg.Pool, jobs: int, shares: Mapping[Hashable, int] | None = None
+) -> None:
     """Run all tasks, at most ``jobs`` at a time.
+
+    ``shares`` says of what is claimed how many tasks at a time may have it; of all that is not in it, one may.
 
     Raises:
         DbrestoreError: what the failing task raised; SeveralProblemsError if more than one failed at once.
         graphlib.CycleError: the tasks wait for each other.
     """
-    board = _Board(tasks, jobs)
+    board = _Board(tasks, shares or {}, AHEAD_PER_JOB * jobs)
     failures: list[DbrestoreError] = []
     try:
         async with asyncio.TaskGroup() as group:
@@ -87,31 +95,33 @@ async def _holding(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
 
 
 class _Board:
-    """What is ready to run. The next few tasks are chosen, and prepared, before a job is free for them."""
+    """What is ready to run."""
 
-    def __init__(self, tasks: Sequence[Task], jobs: int) -> None:
+    def __init__(self, tasks: Sequence[Task], shares: Mapping[Hashable, int], ahead: int) -> None:
         self._tasks = {task.key: task for task in tasks}
         self._sorter = TopologicalSorter({task.key: task.after for task in tasks})
         self._sorter.prepare()
-        self._jobs = jobs
-        self._ahead = AHEAD_PER_JOB * jobs
         self._order = count()
         self._ready: list[_Entry] = []
-        self._chosen: list[_Entry] = []
-        self._to_take = asyncio.Semaphore(0)
+        self._blocked: dict[Hashable, list[_Entry]] = defaultdict(list)
+        """Those that were ready, by what they claim and could not have."""
+        self._free = dict(shares)
+        self._changed = asyncio.Event()
+        self._preparation = _Preparation(ahead)
         self._release()
 
     async def take(self) -> Task | None:
-        """The costliest ready task, as soon as there is one; None when all are done."""
-        await self._to_take.acquire()
-        if not self._chosen:
-            return None
-        task = heappop(self._chosen)[-1]
-        self._choose()
+        """The costliest task that can start, as soon as there is one; None when all are done."""
+        while (task := self._find()) is None and self._sorter.is_active():
+            self._changed.clear()
+            await self._changed.wait()
         return task
 
     def finish(self, task: Task) -> None:
-        """Let those start that waited for ``task`` alone."""
+        """Let those start that waited for ``task`` alone, or for what it had claimed."""
+        for claim in task.claims:
+            self._free[claim] += 1
+            self._unblock(claim)
         self._sorter.done(task.key)
         self._release()
 
@@ -121,16 +131,63 @@ class _Board:
                 if task.run is None:
                     self._sorter.done(task.key)
                 else:
-                    heappush(self._ready, (-task.cost, next(self._order), task))
-        self._choose()
-        if not self._sorter.is_active():
-            for _ in range(self._jobs):
-                self._to_take.release()
+                    entry = (-task.cost, next(self._order), task)
+                    heappush(self._ready, entry)
+                    self._preparation.add(entry)
+        self._preparation.go_on()
+        self._changed.set()
 
-    def _choose(self) -> None:
-        while self._ready and (len(self._chosen) < self._ahead or self._ready[0] < self._chosen[0]):
+    def _find(self) -> Task | None:
+        while self._ready:
             entry = heappop(self._ready)
-            heappush(self._chosen, entry)
-            if (prepare := entry[-1].prepare) is not None:
-                prepare()
-            self._to_take.release()
+            task = entry[-1]
+            taken = next((claim for claim in task.claims if not self._free.setdefault(claim, 1)), None)
+            if taken is None:
+                for claim in task.claims:
+                    self._free[claim] -= 1
+                self._preparation.start(task)
+                return task
+            heappush(self._blocked[taken], entry)
+            for claim in task.claims - {taken}:
+                self._unblock(claim)
+        return None
+
+    def _unblock(self, claim: Hashable) -> None:
+        """Let the costliest of those that are blocked by ``claim`` try again, if there is some of that."""
+        if self._free.get(claim, 1) and self._blocked[claim]:
+            heappush(self._ready, heappop(self._blocked[claim]))
+
+
+class _Preparation:
+    """Prepares the next few of the tasks that can be prepared, in the order of starting."""
+
+    def __init__(self, ahead: int) -> None:
+        self._ahead = ahead
+        self._waiting: list[_Entry] = []
+        self._prepared: set[Hashable] = set()
+        """Keys of tasks that are prepared and have not started."""
+        self._started: set[Hashable] = set()
+        """Keys of tasks that started before it was their turn to be prepared."""
+
+    def add(self, entry: _Entry) -> None:
+        """A task is ready."""
+        if entry[-1].prepare is not None:
+            heappush(self._waiting, entry)
+
+    def start(self, task: Task) -> None:
+        """A task starts."""
+        if task.key in self._prepared:
+            self._prepared.discard(task.key)
+        elif task.prepare is not None:
+            self._started.add(task.key)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Prepare what there is room for."""
+        while self._waiting and len(self._prepared) < self._ahead:
+            *_, task = heappop(self._waiting)
+            if task.key in self._started:
+                self._started.discard(task.key)
+            elif task.prepare is not None:
+                self._prepared.add(task.key)
+                task.prepare()

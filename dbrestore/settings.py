@@ -17,6 +17,7 @@ from dbrestore.databases import Databases
 from dbrestore.export.opening import SourceSettings
 from dbrestore.planning.choices import Choices, IfNotEmpty, InheritedRows, PartitionFolders
 from dbrestore.target.connect import ConnectionSettings
+from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
 
 ENVIRONMENT_PREFIX = "DBRESTORE_"
 MOST_JOBS_BY_DEFAULT = 8
@@ -132,6 +133,30 @@ class Settings(BaseSettings):
     jobs: Annotated[int, Field(ge=1, description="COPYs at a time. Default: the cores, at most 8.")] = Field(
         default_factory=default_jobs
     )
+    foreign_keys: Annotated[
+        ForeignKeys,
+        Field(
+            description="rebuild (default): down before the load, back after it. ordered: all stays, tables wait for "
+            "each other. unchecked: they stay and nothing checks them."
+        ),
+    ] = ForeignKeys.REBUILD
+    indexes: Annotated[
+        Indexes, Field(description="rebuild (default): down before the load, back after it. keep: they stay.")
+    ] = Indexes.REBUILD
+    index_jobs: Annotated[
+        int | None, Field(ge=1, description="Index builds and key checks at a time. Default: as --jobs.")
+    ] = None
+    maintenance_work_mem: Annotated[
+        str | None,
+        Field(
+            pattern=r"^\d+ ?(kB|MB|GB|TB)$",
+            description="Memory of each index build, like 512MB. Default: half of the server's shared_buffers, shared "
+            "among the builds, but at most 1GB each and no less than the server's own setting.",
+        ),
+    ] = None
+    refresh: Annotated[bool, Field(description="Fill the materialized views at the end. Default: refresh.")] = True
+    analyze: Annotated[bool, Field(description="ANALYZE what was loaded at the end. Default: analyze.")] = True
+    vacuum: Annotated[bool, Field(description="VACUUM (FREEZE) what was loaded at the end.")] = False
     verbose: Annotated[bool, Field(description="A line for each part.")] = False
     no_rows: Annotated[
         bool, Field(description="Read one footer for each table only: faster, but without the rows.")
@@ -142,6 +167,11 @@ class Settings(BaseSettings):
     def connection(self) -> ConnectionSettings:
         """Where the target is."""
         return ConnectionSettings(self.dsn, self.db_host, self.db_port, self.db_user, self.db_name)
+
+    @property
+    def policy(self) -> Policy:
+        """What happens to keys and indexes."""
+        return Policy(self.foreign_keys, self.indexes)
 
     @property
     def source(self) -> SourceSettings:

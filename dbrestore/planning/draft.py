@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dbrestore.export.storage import StoredFile
     from dbrestore.planning.choices import Choices
     from dbrestore.target.catalog import Catalog
+    from dbrestore.target.survey import Survey
 
 Signature = frozenset[tuple[str, str]]
 """Names and types of a table's columns in the manifest: what a partition has in common with its parent."""
@@ -33,7 +34,7 @@ class Draft:
 
     export: Export
     source_database: str
-    catalog: Catalog
+    target: Survey
     choices: Choices
     families: Families
     selection: Selection
@@ -45,6 +46,11 @@ class Draft:
     resembling: Mapping[Signature, Sequence[tuple[int | None, ExportedTable]]]
     """By signature of a counted partitioned table, tables outside of any family that have the same columns, each
     with its oid, or None where it is only in the export: perhaps partitions of it once."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """Tables of the target."""
+        return self.target.catalog
 
     def files(self, *, with_rows: bool = True) -> list[StoredFile]:
         """The parts whose footers the plan needs.
@@ -68,11 +74,11 @@ class Draft:
         return {*members, *(oid for line in Heirs(self.catalog.tables).lines() for oid in line)}
 
 
-def draft_plan(export: Export, source_database: str, catalog: Catalog, choices: Choices) -> Draft:
+def draft_plan(export: Export, source_database: str, target: Survey, choices: Choices) -> Draft:
     """Join one database of an export and a target by the names of their tables."""
-    families = Families(catalog.tables)
+    families = Families(target.catalog.tables)
     selection = Selection.of(choices)
-    match = match_tables(export.tables.get(source_database, ()), catalog.tables, Renames.of(choices))
+    match = match_tables(export.tables.get(source_database, ()), target.catalog.tables, Renames.of(choices))
     selected = frozenset(_selected(families, selection, match))
     counted = frozenset(_counted(families, selected)) & match.exported.keys()
     signatures = {
@@ -81,7 +87,7 @@ def draft_plan(export: Export, source_database: str, catalog: Catalog, choices: 
     return Draft(
         export=export,
         source_database=source_database,
-        catalog=catalog,
+        target=target,
         choices=choices,
         families=families,
         selection=selection,

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence, Set
 
     from dbrestore.planning.families import Families
-    from dbrestore.target.catalog import Catalog, ForeignKey, Table
+    from dbrestore.target.catalog import Table
+    from dbrestore.target.post_data import ForeignKey
+    from dbrestore.target.survey import Survey
 
 TABLES_PER_TRUNCATE = 500
 """Each is locked with its indexes and its TOAST table: a server has room for 6,400 locks by default."""
@@ -37,9 +39,11 @@ class ExistingRows:
     findings: Findings = field(default_factory=Findings)
 
 
-def treat_existing(tables: Sequence[Table], families: Families, catalog: Catalog, choice: IfNotEmpty) -> ExistingRows:
+def treat_existing(tables: Sequence[Table], families: Families, target: Survey, choice: IfNotEmpty) -> ExistingRows:
     """Decide for ``tables``, which are those to be loaded."""
-    filled = [table for table in tables if any(member.oid in catalog.filled for member in families.members(table))]
+    filled = [
+        table for table in tables if any(member.oid in target.catalog.filled for member in families.members(table))
+    ]
     if not filled:
         return ExistingRows()
     names = list_names([table.dotted for table in filled])
@@ -52,7 +56,7 @@ def treat_existing(tables: Sequence[Table], families: Families, catalog: Catalog
         return ExistingRows(skipped=oids, findings=Findings([f"not restored, because they have rows: {names}"]))
     if choice is IfNotEmpty.APPEND:
         return ExistingRows(appended=oids, findings=Findings([f"added to the rows that are there: {names}"]))
-    return _Truncation(families, tables, catalog.foreign_keys).of(filled)
+    return _Truncation(families, tables, target.post_data.declared_keys).of(filled)
 
 
 class _Truncation:

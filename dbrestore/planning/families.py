@@ -41,6 +41,14 @@ class Families:
             waiting.extend(child for child in children if child.kind is TableKind.PARTITIONED)
         return found
 
+    def oids_below(self) -> dict[int, list[int]]:
+        """For each partitioned table the oids of all its partitions, at any depth."""
+        return {
+            table.oid: [below.oid for below in self.below(table)]
+            for table in self.tables.values()
+            if table.kind is TableKind.PARTITIONED
+        }
+
     def members(self, table: Table) -> list[Table]:
         """The table and all partitions below it, without foreign tables: what rows of this database are in."""
         return [table, *(child for child in self.below(table) if child.kind is not TableKind.FOREIGN)]

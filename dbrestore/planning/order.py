@@ -1,4 +1,4 @@
-"""The order of loading, by the foreign keys between the planned tables.
+"""The order of loading, as the foreign keys that stay in place ask for it.
 
 A foreign key between partitioned tables is one between all of their partitions. A milestone stands for the planned
 partitions of a table that others reference, so that there are as many edges as partitions, not their product.
@@ -6,60 +6,70 @@ partitions of a table that others reference, so that there are as many edges as 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dbrestore.errors import DbrestoreError, SchemaError
-from dbrestore.graph import find_cycles, find_levels
+from dbrestore.graph import find_cycle, find_cyclic_components, find_levels
 from dbrestore.target.catalog import TableKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Set
 
     from dbrestore.planning.families import Families
-    from dbrestore.target.catalog import ForeignKey, Table
+    from dbrestore.target.catalog import Table
+    from dbrestore.target.post_data import ForeignKey
+
+CYCLE_HINT = (
+    "Let the role that owns the tables restore with --foreign-keys rebuild, or make one of the keys DEFERRABLE."
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Order:
     """What has to be loaded before what; all by oid."""
 
-    after: dict[int, frozenset[int]]
+    after: dict[int, frozenset[int]] = field(default_factory=dict)
     """For each planned table, the planned tables and the milestones that come before it."""
-    milestones: dict[int, frozenset[int]]
+    milestones: dict[int, frozenset[int]] = field(default_factory=dict)
     """For each partitioned table that others wait for, its planned partitions."""
-    levels: dict[int, int]
+    levels: dict[int, int] = field(default_factory=dict)
     """0 references nothing."""
-    self_referencing: frozenset[int]
+    self_referencing: frozenset[int] = frozenset()
+    together: dict[int, frozenset[int]] = field(default_factory=dict)
+    """For each table of a cycle of deferrable keys, the tables that are loaded with it in one transaction."""
+    closing: set[int] = field(default_factory=set)
+    """Oids of the foreign keys that have to come down, since they close a cycle."""
     problems: list[DbrestoreError] = field(default_factory=list)
+    """Cycles that have no such key, and are cut so that all tables have their place."""
 
 
-def order_tables(planned: Set[int], families: Families, keys: Iterable[ForeignKey]) -> Order:
-    """Sort by foreign keys; each cycle is a problem, and is cut so that all tables have their place."""
-    graph = _Graph(planned, families)
-    for key in keys:
-        if key.table_oid in families.tables and key.referenced_oid in families.tables:
-            graph.add(families.tables[key.table_oid], families.tables[key.referenced_oid])
-    problems = graph.cut_cycles()
-    return Order(
-        after={oid: frozenset(graph.after[oid]) for oid in planned},
-        milestones={oid: frozenset(members) for oid, members in graph.milestones.items()},
-        levels=graph.levels(),
-        self_referencing=frozenset(graph.self_referencing),
-        problems=problems,
-    )
+def order_tables(planned: Set[int], families: Families, binding: Iterable[ForeignKey], removable: Set[int]) -> Order:
+    """Put tables in an order in which the keys that are ``binding`` hold.
+
+    ``removable`` are the oids of the keys that could come down where there is no such order.
+    """
+    graph = _Graph(planned, families, removable)
+    for key in binding:
+        graph.add(key)
+    graph.open_cycles()
+    return graph.order()
 
 
-def dangling_keys(restored: Set[int], families: Families, keys: Iterable[ForeignKey]) -> Iterator[str]:
+def dangling_keys(
+    restored: Set[int], families: Families, keys: Iterable[ForeignKey], removable: Set[int]
+) -> Iterator[str]:
     """What to say of foreign keys from ``restored`` tables to those that are not."""
     for key in keys:
         table, referenced = families.tables.get(key.table_oid), families.tables.get(key.referenced_oid)
         if table is None or referenced is None or not _is_restored(table, restored, families):
             continue
         if not _is_restored(referenced, restored, families):
+            end = "leave it NOT VALID" if key.oid in removable else "will be refused"
             yield (
                 f"{table.dotted}: its foreign key {key.name} references {referenced.dotted}, which is not restored: "
-                "rows without a match there will be refused"
+                f"rows without a match there {end}"
             )
 
 
@@ -70,48 +80,102 @@ def _is_restored(table: Table, restored: Set[int], families: Families) -> bool:
 
 
 class _Graph:
-    def __init__(self, planned: Set[int], families: Families) -> None:
+    """Tables and milestones as nodes; an edge has the keys that it is made of, or none behind a milestone."""
+
+    def __init__(self, planned: Set[int], families: Families, removable: Set[int]) -> None:
         self._planned = planned
         self._families = families
+        self._removable = removable
         self._members: dict[int, list[int]] = {}
-        self._torn: list[Table] = []
-        self.after: dict[int, set[int]] = {oid: set() for oid in planned}
-        self.milestones: dict[int, list[int]] = {}
-        self.self_referencing: set[int] = set()
+        self._keys: dict[int, dict[int, list[ForeignKey]]] = {oid: defaultdict(list) for oid in planned}
+        self._milestones: dict[int, set[int]] = {}
+        self._self_referencing: set[int] = set()
+        self._order = Order()
 
-    def add(self, table: Table, referenced: Table) -> None:
-        before = self._point(referenced)
-        for oid in self._planned_members(table):
+    def add(self, key: ForeignKey) -> None:
+        """Let the tables of ``key`` wait for what it references."""
+        if key.table_oid not in self._families.tables or key.referenced_oid not in self._families.tables:
+            return
+        before = self._point(self._families.tables[key.referenced_oid])
+        for oid in self._planned_members(self._families.tables[key.table_oid]) if before is not None else ():
             if before == oid:
-                self.self_referencing.add(oid)
-            elif before == table.oid:
-                self._torn.append(table)
-                return
+                self._self_referencing.add(oid)
             elif before is not None:
-                self.after[oid].add(before)
+                self._keys[oid][before].append(key)
 
-    def cut_cycles(self) -> list[DbrestoreError]:
-        problems: list[DbrestoreError] = [
-            _cycle_problem([table.dotted, table.dotted]) for table in dict.fromkeys(self._torn)
-        ]
-        graph = self.after | {oid: set(members) for oid, members in self.milestones.items()}
-        for cycle in find_cycles(graph, self.milestones.keys()):
-            self.after[cycle[0]].discard(cycle[-1])
-            nodes = [cycle[0], *reversed(cycle)]
-            names = [self._families.tables[oid].dotted for oid in nodes if oid in self._planned]
-            problems.append(_cycle_problem(names))
-        return problems
+    def open_cycles(self) -> None:
+        """Find a way round each cycle: one transaction, a key that comes down, or else a problem."""
+        for component in find_cyclic_components(self._edges()):
+            strict = self._edges(component, strict=True)
+            if find_cycle(strict) is None:
+                self._load_together(component & self._planned, strict)
+            else:
+                self._cut_cycles(component)
 
-    def levels(self) -> dict[int, int]:
-        graph = self.after | {oid: set(members) for oid, members in self.milestones.items()}
-        return find_levels(graph, self.milestones.keys())
+    def order(self) -> Order:
+        """What came of it."""
+        order = self._order
+        order.after = {oid: frozenset(keys) for oid, keys in self._keys.items()}
+        order.milestones = {oid: frozenset(members) for oid, members in self._milestones.items()}
+        order.self_referencing = frozenset(self._self_referencing)
+        order.levels = find_levels(self._edges(), self._milestones.keys())
+        return order
+
+    def _edges(self, among: Set[int] | None = None, *, strict: bool = False) -> dict[int, set[int]]:
+        """What comes before each node; ``strict`` leaves out what a transaction can hold off until its end."""
+        edges = {
+            oid: {other for other, keys in found.items() if not strict or not all(key.is_deferrable for key in keys)}
+            for oid, found in self._keys.items()
+        }
+        edges |= self._milestones
+        if among is None:
+            return edges
+        return {oid: before & among for oid, before in edges.items() if oid in among}
+
+    def _load_together(self, tables: Set[int], strict: dict[int, set[int]]) -> None:
+        group = frozenset(tables)
+        self._order.together |= dict.fromkeys(group, group)
+        for oid in group:
+            before = {member for other in strict[oid] for member in self._milestones.get(other, (other,))}
+            outside = {other: keys for other, keys in self._keys[oid].items() if not self._is_of(other, group)}
+            self._keys[oid] = defaultdict(list, outside | {other: [] for other in before & group})
+
+    def _is_of(self, node: int, group: Set[int]) -> bool:
+        return not group.isdisjoint(self._milestones.get(node, (node,)))
+
+    def _cut_cycles(self, component: Set[int]) -> None:
+        while (cycle := find_cycle(self._edges(component))) is not None:
+            pairs = zip(cycle, [cycle[-1], *cycle[:-1]], strict=True)
+            edges = [(oid, other) for oid, other in pairs if oid not in self._milestones]
+            found = [{key.oid for key in self._keys[oid][other]} for oid, other in edges]
+            opening = next((keys for keys in found if keys <= self._removable), None)
+            if opening is not None:
+                self._order.closing.update(opening)
+            else:
+                self._order.problems.append(self._problem(cycle))
+            self._drop(opening or found[0])
+
+    def _drop(self, closing: Set[int]) -> None:
+        for found in self._keys.values():
+            for other, keys in list(found.items()):
+                if left := [key for key in keys if key.oid not in closing]:
+                    found[other] = left
+                else:
+                    del found[other]
+
+    def _problem(self, cycle: list[int]) -> SchemaError:
+        tables = [oid for oid in cycle if oid in self._planned]
+        if len(tables) == 1:  # a partition that references all of its own table
+            tables = [oid for oid in cycle if oid in self._milestones]
+        names = [self._families.tables[oid].dotted for oid in (tables[0], *reversed(tables))]
+        return SchemaError(f"foreign keys form a cycle: {' → '.join(names)}", hint=CYCLE_HINT)
 
     def _point(self, table: Table) -> int | None:
         """What those wait for that reference ``table``; None if nothing of it is loaded."""
         members = self._planned_members(table)
         if len(members) < 2:
             return members[0] if members else None
-        self.milestones.setdefault(table.oid, members)
+        self._milestones.setdefault(table.oid, set(members))
         return table.oid
 
     def _planned_members(self, table: Table) -> list[int]:
@@ -121,7 +185,3 @@ class _Graph:
             family = (table, *self._families.below(table))
             self._members[table.oid] = [member.oid for member in family if member.oid in self._planned]
         return self._members[table.oid]
-
-
-def _cycle_problem(names: list[str]) -> SchemaError:
-    return SchemaError(f"foreign keys form a cycle: {' → '.join(names)}")

@@ -1,12 +1,13 @@
 """What the target database is made of, as far as a restore has to know.
 
 Read in a handful of queries, however many tables there are. System catalogues: PostgreSQL documentation, chapter
-"System Catalogs"; pg_class, pg_attribute, pg_type, pg_inherits and pg_constraint.
+"System Catalogs"; pg_class, pg_attribute, pg_type and pg_inherits.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from dbrestore.target.quoting import qualified
 from dbrestore.target.sql import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     import asyncpg
 
@@ -87,6 +88,8 @@ class Table:
     """The role may read it and insert into it."""
     is_truncatable: bool
     """The role may truncate it."""
+    filters_rows: bool
+    """Row security is active for the role: the server refuses COPY FROM, and shows some rows or none."""
     columns: tuple[Column, ...]
 
     @property
@@ -101,15 +104,6 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignKey:
-    """A declared foreign key; the copies that partitions have of it are left out."""
-
-    name: str
-    table_oid: int
-    referenced_oid: int
-
-
-@dataclass(frozen=True, slots=True)
 class Catalog:
     """A database."""
 
@@ -118,38 +112,45 @@ class Catalog:
     """As server_version_num: 170010."""
     tables: tuple[Table, ...]
     """By schema and name."""
-    foreign_keys: tuple[ForeignKey, ...]
     filled: frozenset[int]
-    """The oids of the tables that have rows."""
+    """The oids of the tables that have rows, of those that the role may look into."""
 
 
 async def read_catalog(connection: asyncpg.Connection) -> Catalog:
     """Read the catalogue as of one moment, and then which tables have rows. Raises TargetError."""
     queries = load_queries("catalog.sql")
+    async with catalog_snapshot(connection):
+        database = await connection.fetchrow(queries["database"])
+        columns = await _read_columns(connection, queries)
+        tables = tuple(
+            Table(
+                oid=row["oid"],
+                schema=row["schema"],
+                name=row["name"],
+                kind=TableKind(row["kind"]),
+                parent=row["parent"],
+                inherits=tuple(row["inherits"]),
+                is_unlogged=row["is_unlogged"],
+                is_of_extension=row["is_of_extension"],
+                is_writable=row["is_writable"],
+                is_truncatable=row["is_truncatable"],
+                filters_rows=row["filters_rows"],
+                columns=tuple(columns[row["oid"]]),
+            )
+            for row in await connection.fetch(queries["tables"])
+        )
+    with translate_errors("reading the catalogue of the target"):
+        filled = await _find_filled(connection, queries, tables)
+    return Catalog(database["name"], database["version"], tables, filled)
+
+
+@asynccontextmanager
+async def catalog_snapshot(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """All queries of the block see the system catalogues as of one moment. Raises TargetError."""
     with translate_errors("reading the catalogue of the target"):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(OWN_NAMES_ONLY)
-            database = await connection.fetchrow(queries["database"])
-            columns = await _read_columns(connection, queries)
-            tables = tuple(
-                Table(
-                    oid=row["oid"],
-                    schema=row["schema"],
-                    name=row["name"],
-                    kind=TableKind(row["kind"]),
-                    parent=row["parent"],
-                    inherits=tuple(row["inherits"]),
-                    is_unlogged=row["is_unlogged"],
-                    is_of_extension=row["is_of_extension"],
-                    is_writable=row["is_writable"],
-                    is_truncatable=row["is_truncatable"],
-                    columns=tuple(columns[row["oid"]]),
-                )
-                for row in await connection.fetch(queries["tables"])
-            )
-            foreign_keys = tuple(ForeignKey(**row) for row in await connection.fetch(queries["foreign_keys"]))
-        filled = await _find_filled(connection, queries, tables)
-    return Catalog(database["name"], database["version"], tables, foreign_keys, filled)
+            yield
 
 
 async def _read_columns(connection: asyncpg.Connection, queries: dict[str, str]) -> dict[int, list[Column]]:
@@ -189,7 +190,11 @@ def _resolve(types: Mapping[int, asyncpg.Record], oid: int, typmod: int) -> Type
 async def _find_filled(
     connection: asyncpg.Connection, queries: dict[str, str], tables: Iterable[Table]
 ) -> frozenset[int]:
-    readable = {table.oid: table for table in tables if table.is_writable and table.kind is TableKind.TABLE}
+    readable = {
+        table.oid: table
+        for table in tables
+        if table.is_writable and not table.filters_rows and table.kind is TableKind.TABLE
+    }
     rows = await connection.fetch(queries["tables_with_storage"], list(readable))
     candidates = [readable[row["oid"]] for row in rows]
     filled: set[int] = set()

@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from dbrestore import __version__
@@ -28,6 +30,10 @@ ROWS = """
     INSERT INTO shelves SELECT n, 'shelf ' || n, NULL FROM generate_series(1, 20) AS n;
     INSERT INTO books SELECT n, 1 + n % 20, 'title ' || n FROM generate_series(1, 500) AS n;
 """
+KEYS = """
+    SELECT conname, convalidated FROM pg_constraint
+    WHERE contype IN ('p', 'f') AND connamespace = 'public'::regnamespace ORDER BY 1
+"""
 COUNTS = "SELECT (SELECT count(*) FROM shelves), (SELECT count(*) FROM books)"
 LOADED = "20|500"
 EMPTY = "0|0"
@@ -38,11 +44,12 @@ COPYING = """
 CONNECTED = COPYING.partition(" AND query")[0]
 
 
-def add_trigger(database: Database, body: str) -> None:
+def add_check(database: Database, body: str) -> None:
+    """A constraint of ``books`` that does something for each row of which it knows the ``id``."""
     database.execute(
         f"""
-        CREATE FUNCTION fired() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
-        CREATE TRIGGER fired BEFORE INSERT ON books FOR EACH ROW EXECUTE FUNCTION fired();
+        CREATE FUNCTION checked(id int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN {body} RETURN true; END $$;
+        ALTER TABLE books ADD CONSTRAINT checked CHECK (checked(id));
         """
     )
 
@@ -86,9 +93,10 @@ def test_a_plan_changes_nothing_and_shows_everything(export: Path, database: Dat
     assert (result.returncode, result.stderr) == (0, "")
     assert [line.split()[:4] for line in result.stdout.splitlines()[2:5]] == [
         ["LEVEL", "TABLE", "PARTS", "ROWS"],
+        ["0", "public.books", "5", "500"],
         ["0", "public.shelves", "1", "20"],
-        ["1", "public.books", "5", "500"],
     ]
+    assert "taken down for the load, and put back after it: foreign key: 1, primary key: 2\n" in result.stdout
     assert "public.shelves.spot: no binary encoder from string to point" in result.stdout
     assert database.execute(COUNTS) == EMPTY
 
@@ -98,7 +106,12 @@ def test_a_plan_with_problems_is_shown_and_fails_as_the_restore_would(export: Pa
     result = run("plan", export, "--json", "--dsn", database.dsn)
     assert result.returncode == 4
     plan = json.loads(result.stdout)
-    assert [table["name"] for table in plan["tables"]] == ["shelves", "books"]
+    assert [table["name"] for table in plan["tables"]] == ["books", "shelves"]
+    assert [deferred["identity"] for deferred in plan["deferred"]] == [
+        "foreign key books_shelf_fkey of public.books",
+        "primary key books_pkey of public.books",
+        "primary key shelves_pkey of public.shelves",
+    ]
     messages = [problem["message"] for problem in plan["problems"]]
     assert messages == [
         "in the target but not in the export: public.new",
@@ -236,17 +249,18 @@ def test_a_value_that_does_not_fit_ends_with_5(export: Path, database: Database)
         told,
         re.MULTILINE,
     )
-    assert database.execute(COUNTS) == EMPTY
+    assert database.execute(COUNTS).startswith("0|")
+    assert "`dbrestore abort` puts back what it took down, and keeps the rows." in told
 
 
 def test_a_target_that_differs_in_the_end_ends_with_6(export: Path, database: Database) -> None:
-    add_trigger(database, "INSERT INTO public.shelves VALUES (NEW.id + 100); RETURN NEW;")
+    add_check(database, "INSERT INTO public.shelves VALUES (id + 100);")
     told = failed("restore", export, "--dsn", database.dsn, exit_code=6)
     assert "error: public.shelves has 520 rows, its parts in the export have 20" in told
 
 
 def test_ctrl_c_ends_with_130_and_leaves_nothing_half_done(export: Path, database: Database) -> None:
-    add_trigger(database, "PERFORM pg_sleep(0.05); RETURN NEW;")
+    add_check(database, "PERFORM pg_sleep(0.05);")
     command = [COMMAND, "restore", str(export), "--dsn", database.dsn, "--jobs", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while database.execute(COPYING) != "2":
@@ -255,11 +269,61 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_half_done(export: Path, databas
         out, told = process.communicate(timeout=10)
     assert (process.returncode, out) == (130, "")
     assert told.splitlines()[-1] == "error: interrupted: what was being loaded is rolled back"
+    assert "`dbrestore abort` puts back" in told
     assert "Traceback" not in told
     deadline = time.monotonic() + 5
     while database.execute(CONNECTED) != "0":
         assert time.monotonic() < deadline
-    assert database.execute(COUNTS) == "20|0"
+    assert database.execute(COUNTS).endswith("|0")
+
+
+def test_what_an_interrupted_restore_took_down_is_in_the_way_of_a_new_one_until_it_is_aborted(
+    export: Path, database: Database
+) -> None:
+    database.execute("ALTER TABLE books ALTER title TYPE varchar(7)")
+    keys = database.execute(KEYS)
+    failed("restore", export, "--dsn", database.dsn, exit_code=5)
+    down = 3 - len(database.execute(KEYS).splitlines())
+    assert down >= 2
+    told = failed("restore", export, "--dsn", database.dsn, exit_code=4)
+    assert re.search(rf"error: the restore of friday that began .* is unfinished, {down} keys, indexes or tr", told)
+    assert "hint: `dbrestore abort` puts back what it took down, and keeps the rows." in told
+    result = run("abort", "--dsn", database.dsn)
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
+    assert re.fullmatch(rf"put back {down} keys, indexes and triggers in \S+ s\n", result.stderr)
+    assert database.execute(KEYS) == keys
+    database.execute("TRUNCATE shelves, books; ALTER TABLE books ALTER title TYPE text")
+    assert run("restore", export, "--dsn", database.dsn).returncode == 0
+    assert (database.execute(COUNTS), database.execute(KEYS)) == (LOADED, keys)
+
+
+def test_there_is_nothing_to_abort_where_no_restore_is_unfinished(database: Database) -> None:
+    result = run("abort", "--dsn", database.dsn)
+    assert (result.returncode, result.stderr) == (0, "no restore is unfinished: there is nothing to put back\n")
+
+
+def test_a_second_run_is_refused_while_the_first_one_lives(export: Path, database: Database) -> None:
+    add_check(database, "PERFORM pg_sleep(0.05);")
+    command = [COMMAND, "restore", str(export), "--dsn", database.dsn]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        while database.execute(COPYING) == "0":
+            assert first.poll() is None
+        for second in (["restore", export], ["abort"]):
+            told = failed(*second, "--dsn", database.dsn, exit_code=7)
+            assert told == "error: another run of dbrestore is working on this database\n"
+        first.send_signal(signal.SIGINT)
+
+
+def test_rows_that_break_a_key_end_with_5_and_the_rest_is_put_back(export: Path, database: Database) -> None:
+    keys = database.execute(KEYS)
+    for part in (export / database.name / "public.shelves").rglob("*.parquet"):
+        table = pq.ParquetFile(part).read()
+        pq.write_table(table.filter(pc.greater(table["id"], 3)), part)
+    told = failed("restore", export, "--dsn", database.dsn, exit_code=5)
+    assert "rows without a match: 75, with the keys (1), (2), (3); it is back, but NOT VALID" in told
+    assert database.execute(COUNTS) == "17|500"
+    assert database.execute(KEYS) == keys.replace("books_shelf_fkey|t", "books_shelf_fkey|f")
+    assert database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'dbrestore'") == "0"
 
 
 def test_a_reader_who_goes_away_is_no_reason_for_a_traceback(export: Path) -> None:

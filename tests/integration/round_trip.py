@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from dbrestore.databases import Databases
 from dbrestore.export.local import LocalStorage
 from dbrestore.export.opening import SourceSettings
 from dbrestore.planning.choices import Choices
 from dbrestore.progress import Progress
-from dbrestore.restore import make_plans, restore
+from dbrestore.restore import RestoreOptions, abort, make_plans, restore
 from dbrestore.simulate import open_destination, simulate
 from dbrestore.target.connect import ConnectionSettings
+from dbrestore.target.deferral.policy import Policy
 from dbrestore.testing.compare import differences
 
 if TYPE_CHECKING:
     from dbrestore.plan import Plan
     from dbrestore.testing.databases import Database
+
+DEFAULT_POLICY = Policy()
 
 
 async def export_database(database: Database, folder: Path, *, rows_per_part: int = 100_000) -> Path:
@@ -37,6 +39,7 @@ async def restore_export(
     jobs: int = 2,
     user: str | None = None,
     verbose: bool = False,
+    policy: Policy = DEFAULT_POLICY,
     **choices: Any,
 ) -> tuple[Plan, str]:
     """What was done, and what was said."""
@@ -44,17 +47,26 @@ async def restore_export(
     [plan] = await restore(
         LocalStorage(folder),
         ConnectionSettings(SecretStr(database.dsn), user=user),
-        databases=Databases(),
-        choices=Choices(**choices),
-        jobs=jobs,
-        progress=Progress(verbose=verbose, stream=said),
+        RestoreOptions(choices=Choices(**choices), policy=policy, jobs=jobs),
+        Progress(verbose=verbose, stream=said),
     )
     return plan, said.getvalue()
 
 
-async def plan_restore(folder: Path, database: Database, *, user: str | None = None, **choices: Any) -> Plan:
+async def abort_restore(database: Database, *, jobs: int = 2, user: str | None = None) -> str:
+    """What was said."""
+    said = io.StringIO()
     connection = ConnectionSettings(SecretStr(database.dsn), user=user)
-    [plan] = await make_plans(LocalStorage(folder), connection, databases=Databases(), choices=Choices(**choices))
+    await abort(connection, RestoreOptions(jobs=jobs), Progress(stream=said))
+    return said.getvalue()
+
+
+async def plan_restore(
+    folder: Path, database: Database, *, user: str | None = None, policy: Policy = DEFAULT_POLICY, **choices: Any
+) -> Plan:
+    connection = ConnectionSettings(SecretStr(database.dsn), user=user)
+    options = RestoreOptions(choices=Choices(**choices), policy=policy)
+    [plan] = await make_plans(LocalStorage(folder), connection, options)
     return plan
 
 

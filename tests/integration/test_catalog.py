@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from dbrestore.errors import PrivilegeError
 from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, Table, TableKind, Type, read_catalog
 
 if TYPE_CHECKING:
@@ -30,14 +29,9 @@ def columns(catalog: Catalog, table: str) -> dict[str, Column]:
     return {column.name: column for column in by_name(catalog)[table].columns}
 
 
-def keys(catalog: Catalog) -> list[tuple[str, str, str]]:
-    names = {table.oid: table.name for table in catalog.tables}
-    return sorted((key.name, names[key.table_oid], names[key.referenced_oid]) for key in catalog.foreign_keys)
-
-
 async def test_an_empty_database_has_no_tables(database: Database) -> None:
     catalog = await read(database)
-    assert (catalog.database, catalog.tables, catalog.foreign_keys) == (database.name, (), ())
+    assert (catalog.database, catalog.tables) == (database.name, ())
     assert catalog.server_version // 10000 == database.server.major_version
 
 
@@ -166,20 +160,6 @@ async def test_inheritance_is_no_partitioning(database: Database) -> None:
     assert [table.parent for table in tables.values()] == [None, None]
 
 
-async def test_foreign_keys_of_partitioned_tables_are_listed_once(database: Database) -> None:
-    sql = """
-        CREATE TABLE owners (id int PRIMARY KEY);
-        ALTER TABLE days ADD owner int CONSTRAINT days_owner REFERENCES owners;
-        CREATE TABLE visits (day date CONSTRAINT visits_day REFERENCES days, previous date);
-        CREATE TABLE tree (id int PRIMARY KEY, parent int CONSTRAINT tree_parent REFERENCES tree);
-    """
-    assert keys(await read(database, PARTITIONS + sql)) == [
-        ("days_owner", "days", "owners"),
-        ("tree_parent", "tree", "tree"),
-        ("visits_day", "visits", "days"),
-    ]
-
-
 async def test_unlogged_and_filled_tables_are_marked(database: Database) -> None:
     sql = """
         CREATE UNLOGGED TABLE cache (id int); CREATE TABLE full_one (id int); CREATE TABLE emptied (id int);
@@ -266,7 +246,36 @@ async def test_a_domain_may_stand_for_not_null_and_default(database: Database) -
     assert [column.has_default for column in found] == [False, False, True, True]
 
 
-async def test_a_policy_that_hides_rows_is_an_error_and_not_an_empty_table(guarded: Database) -> None:
+ROW_SECURITY = """
+    CREATE TABLE free AS SELECT 1 AS id; CREATE TABLE enabled AS SELECT 1 AS id; CREATE TABLE forced AS SELECT 1 AS id;
+    ALTER TABLE enabled ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE forced ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+"""
+
+
+@pytest.mark.parametrize(
+    ("attributes", "filtering"),
+    [
+        ("NOBYPASSRLS", {"forced"}),
+        ("NOBYPASSRLS; ALTER TABLE forced NO FORCE ROW LEVEL SECURITY", set()),
+        ("BYPASSRLS", set()),
+    ],
+)
+async def test_row_security_is_told_where_it_applies_to_the_owner(
+    attributes: str, filtering: set[str], database: Database
+) -> None:
+    role = f"owner_{database.name}"
+    database.execute(ROW_SECURITY + f"CREATE ROLE {role} LOGIN {attributes};")
+    database.execute("".join(f"ALTER TABLE {table} OWNER TO {role};" for table in ("free", "enabled", "forced")))
+    catalog = await read(database, user=role)
+    assert {table.name for table in catalog.tables if table.filters_rows} == filtering
+    assert {table.name for table in catalog.tables if table.oid in catalog.filled} == (
+        {"free", "enabled", "forced"} - filtering
+    )
+
+
+async def test_row_security_applies_to_who_may_write_and_does_not_own(guarded: Database) -> None:
     guarded.execute("ALTER TABLE a_both ENABLE ROW LEVEL SECURITY; INSERT INTO a_both VALUES (1)")
-    with pytest.raises(PrivilegeError, match=r"reading the catalogue of the target: .*row-level security"):
-        await read(guarded, user=f"guest_{guarded.name}")
+    catalog = await read(guarded, user=f"guest_{guarded.name}")
+    assert [table.name for table in catalog.tables if table.filters_rows] == ["a_both"]
+    assert catalog.filled == frozenset()

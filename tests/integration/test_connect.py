@@ -7,7 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from dbrestore.errors import ConnectError, DbrestoreError, UsageError
-from dbrestore.target.connect import SESSION_SETTINGS, ConnectionSettings, open_pool, transaction
+from dbrestore.target.connect import SESSION_SETTINGS, ConnectionSettings, make_durable, open_pool, transaction
+from tests.integration.owner import connected, create_owner
 from tests.integration.round_trip import wait_for_sessions
 
 if TYPE_CHECKING:
@@ -277,3 +278,13 @@ async def test_a_copy_whose_source_fails_after_the_server_refused_a_row_ends(dat
             async with asyncio.timeout(10), transaction(connection):
                 await connection.copy_to_table("t", source=source(), format="text")
     await wait_for_sessions(database, 0)
+
+
+async def test_what_was_committed_before_is_on_disk_when_it_has_been_made_durable(database: Database) -> None:
+    role = create_owner(database, "CREATE TABLE items (id int);")
+    async with connected(database, role) as connection, database.connect() as superuser:
+        for _ in range(5):
+            await connection.execute("INSERT INTO items SELECT generate_series(1, 1000)")
+            written = await superuser.fetchval("SELECT pg_current_wal_insert_lsn()")
+            await make_durable(connection)
+            assert await superuser.fetchval("SELECT pg_current_wal_flush_lsn() >= $1", written)

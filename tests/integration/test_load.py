@@ -17,18 +17,19 @@ from dbrestore.errors import (
     PartError,
     SeveralProblemsError,
 )
+from dbrestore.target.deferral.policy import ForeignKeys, Policy
 from dbrestore.wire.registry import CopyFormat
-from tests.integration.round_trip import export_database, fetch, restore_export, wait_for_sessions
+from tests.integration.round_trip import DEFAULT_POLICY, export_database, fetch, restore_export, wait_for_sessions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dbrestore.testing.databases import Database
 
+ORDERED = Policy(ForeignKeys.ORDERED)
 SLOWLY = """
-    CREATE TABLE items (id int, word text);
-    CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END $$;
-    CREATE TRIGGER slowly BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION slowly();
+    CREATE FUNCTION slowly(int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN true; END $$;
+    CREATE TABLE items (id int CHECK (slowly(id)), word text);
 """
 PART_COUNT = "count(*) FILTER (WHERE (id - 1) / 100 = {})"
 
@@ -50,9 +51,11 @@ async def export_into(database: Database, folder: Path, source: str, target: str
     return exported
 
 
-async def failure(exported: Path, database: Database, jobs: int = 1) -> DbrestoreError:
+async def failure(
+    exported: Path, database: Database, *, jobs: int = 1, user: str | None = None, policy: Policy = DEFAULT_POLICY
+) -> DbrestoreError:
     with pytest.raises(DbrestoreError) as caught:
-        await restore_export(exported, database, jobs=jobs)
+        await restore_export(exported, database, jobs=jobs, user=user, policy=policy)
     return caught.value
 
 
@@ -231,7 +234,7 @@ async def test_a_row_that_a_constraint_refuses_is_shown_with_its_place(
     table = "CREATE TABLE ids (id int PRIMARY KEY);"
     target = f"{table} CREATE TABLE items (id int {constraint}, word text)"
     exported = await export_into(database, tmp_path, table + ids + items(identity=identity), target)
-    error = await failure(exported, database)
+    error = await failure(exported, database, policy=ORDERED)
     assert isinstance(error, ConstraintError)
     assert error.exit_code == 5
     assert error.message.startswith(f"public.items, {second_part(exported)}")
@@ -243,13 +246,15 @@ async def test_a_row_that_a_trigger_refuses_is_shown_with_its_place_and_hint(
     database: Database, tmp_path: Path
 ) -> None:
     body = "BEGIN IF NEW.id = 142 THEN RAISE EXCEPTION 'no 142 here' USING HINT = 'try 143'; END IF; RETURN NEW; END"
+    role = f"writer_{database.name}"
     target = f"""
         CREATE TABLE items (id int, word text);
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$;
         CREATE TRIGGER refuse BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION refuse();
+        CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA public TO {role}; GRANT SELECT, INSERT ON items TO {role};
     """
     exported = await export_into(database, tmp_path, items(), target)
-    error = await failure(exported, database)
+    error = await failure(exported, database, user=role)
     assert isinstance(error, DataError)
     assert error.message == f"public.items, {second_part(exported)}, row 42: no 142 here"
     assert error.hint == "try 143"
@@ -258,7 +263,7 @@ async def test_a_row_that_a_trigger_refuses_is_shown_with_its_place_and_hint(
 async def test_rows_of_one_copy_of_several_parts_are_counted_in_their_part(database: Database, tmp_path: Path) -> None:
     target = "CREATE TABLE items (id int PRIMARY KEY REFERENCES items, word char(3))"
     exported = await export_into(database, tmp_path, items("'long'"), target)
-    error = await failure(exported, database)
+    error = await failure(exported, database, policy=ORDERED)
     assert f"{second_part(exported)}, row 42, column word, value 'long'" in error.message
     assert await rows_by_part(database) == [0, 0, 0]
 
@@ -335,5 +340,5 @@ async def test_what_was_loaded_before_a_failure_stays(database: Database, tmp_pa
         f"{done} INSERT INTO done SELECT generate_series(1, 300); {items(identity='301')}",
         f"{done} CREATE TABLE items (id int REFERENCES done, word text)",
     )
-    assert isinstance(await failure(exported, database), ConstraintError)
+    assert isinstance(await failure(exported, database, policy=ORDERED), ConstraintError)
     assert await fetch(database, "SELECT count(*) FROM done") == [(300,)]

@@ -15,7 +15,10 @@ from dbrestore.export.storage import StoredFile
 from dbrestore.plan import Plan, build_plan
 from dbrestore.planning.choices import Choices
 from dbrestore.planning.draft import draft_plan
-from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, ForeignKey, Table, TableKind, Type
+from dbrestore.target.catalog import NO_TYPMOD, Catalog, Column, Table, TableKind, Type
+from dbrestore.target.deferral.policy import ForeignKeys, Policy
+from dbrestore.target.post_data import ForeignKey, PostData
+from dbrestore.target.survey import Survey
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 ID = pa.schema([("id", pa.int32())])
 INTEGER = Type(23, "int4recv", NO_TYPMOD, None)
 TEXT = Type(25, "textrecv", NO_TYPMOD, None)
+ORDERED = Policy(ForeignKeys.ORDERED)
+LOCK_CAPACITY = 6400
 POINT = Type(600, "point_recv", NO_TYPMOD, None)
 
 
@@ -43,6 +48,7 @@ def table(oid: int, name: str, *columns: Column, schema: str = "public", **chang
         "is_of_extension": False,
         "is_writable": True,
         "is_truncatable": True,
+        "filters_rows": False,
     }
     return Table(oid=oid, schema=schema, name=name, columns=columns or (column("id"),), **(usual | changes))
 
@@ -90,24 +96,60 @@ def export(sources: Sequence[Source], *, problems: Sequence[ExportError] = (), w
     )
 
 
+def foreign_key(oid: int, table_oid: int, referenced_oid: int, **changes: Any) -> ForeignKey:
+    """A key that can come down."""
+    usual: dict[str, Any] = {
+        "index_oid": 0,
+        "parent": None,
+        "schema": "public",
+        "table_name": f"t{table_oid}",
+        "name": f"key_{table_oid}_{referenced_oid}",
+        "referenced": f"public.t{referenced_oid}",
+        "is_partitioned": False,
+        "references_partitioned": False,
+        "definition": "FOREIGN KEY (a) REFERENCES b",
+        "comment": None,
+        "is_validated": True,
+        "is_enforced": True,
+        "is_deferrable": False,
+        "orphans": None,
+        "obstacle": None,
+    }
+    return ForeignKey(oid=oid, table_oid=table_oid, referenced_oid=referenced_oid, **(usual | changes))
+
+
 def plan(
     tables: Sequence[Table],
     sources: Sequence[Source] | None = None,
     *,
-    keys: Iterable[tuple[int, int]] = (),
+    keys: Iterable[tuple[int, int] | ForeignKey] = (),
+    policy: Policy = ORDERED,
     filled: Collection[int] = (),
     problems: Sequence[ExportError] = (),
     warnings: Sequence[str] = (),
     **choices: Any,
 ) -> Plan:
-    """The plan for ``tables``; ``sources`` is by default one for each of them, and ``keys`` are child and parent."""
+    """The plan for ``tables``; ``sources`` is by default one for each of them.
+
+    ``keys`` are child and parent of keys that cannot come down, or keys.
+    """
     if sources is None:
         sources = [Source(entry.dotted) for entry in tables]
-    foreign_keys = tuple(ForeignKey(f"key_{child}_{parent}", child, parent) for child, parent in keys)
-    catalog = Catalog("target", 170000, tuple(tables), foreign_keys, frozenset(filled))
-    draft = draft_plan(export(sources, problems=problems, warnings=warnings), "shop", catalog, Choices(**choices))
+    target = survey_of(tables, keys, filled)
+    draft = draft_plan(export(sources, problems=problems, warnings=warnings), "shop", target, Choices(**choices))
     footers = {key: footer for source in sources for key, footer in source.footers.items()}
-    return build_plan(draft, {file.key: footers[file.key] for file in draft.files()})
+    return build_plan(draft, {file.key: footers[file.key] for file in draft.files()}, policy)
+
+
+def survey_of(
+    tables: Sequence[Table], keys: Iterable[tuple[int, int] | ForeignKey] = (), filled: Collection[int] = ()
+) -> Survey:
+    foreign_keys = tuple(
+        key if isinstance(key, ForeignKey) else foreign_key(1000 + number, *key, obstacle="it is nailed down")
+        for number, key in enumerate(keys)
+    )
+    catalog = Catalog("target", 170000, tuple(tables), frozenset(filled))
+    return Survey(catalog, PostData((), foreign_keys, LOCK_CAPACITY))
 
 
 def messages(made: Plan) -> list[str]:

@@ -8,7 +8,8 @@ import pytest
 from dbrestore.errors import ConnectError, PartError, SeveralProblemsError
 from dbrestore.planning.choices import IfNotEmpty
 from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines, readable_bytes
-from tests.unit.plans import ID, POINT, Source, column, export, plan, table
+from dbrestore.target.deferral.policy import Policy
+from tests.unit.plans import ID, POINT, Source, column, export, foreign_key, plan, table
 
 PLACES = table(1, "places", column("id"), column("spot", POINT, "point"))
 VISITS = table(2, "visits")
@@ -40,6 +41,30 @@ def test_choices_are_shown_before_warnings() -> None:
     assert plan_object(made)["notes"] == ["emptied first: public.visits"]
 
 
+def test_a_plan_for_people_counts_what_comes_down_and_says_why_the_rest_stays() -> None:
+    keys = [foreign_key(1, 2, 1), foreign_key(2, 2, 2), foreign_key(3, 1, 2, obstacle="it is nailed down")]
+    made = plan([PLACES, VISITS], SOURCES, keys=keys, policy=Policy())
+    assert list(plan_lines(made))[-5:] == [
+        "",
+        "taken down for the load, and put back after it: foreign key: 2",
+        "",
+        "stays in place",
+        "  foreign key key_1_2 of public.t1: it is nailed down",
+    ]
+    read = plan_object(made)
+    assert [deferred["identity"] for deferred in read["deferred"]] == [
+        "foreign key key_2_1 of public.t2",
+        "foreign key key_2_2 of public.t2",
+    ]
+    assert [kept["reason"] for kept in read["kept"]] == ["it is nailed down"]
+
+
+def test_a_plan_for_people_says_which_tables_are_loaded_together() -> None:
+    keys = [foreign_key(1, 2, 1, is_deferrable=True), foreign_key(2, 1, 2)]
+    made = plan([PLACES, VISITS], SOURCES, keys=keys)
+    assert "loaded in one transaction: public.places, public.visits" in plan_lines(made)
+
+
 def test_a_plan_of_nothing_has_its_heading() -> None:
     assert list(plan_lines(plan([])))[2:] == ["LEVEL  TABLE  PARTS  ROWS  SIZE  FORMAT"]
 
@@ -52,6 +77,8 @@ def test_a_plan_for_programs_is_json_with_all_that_people_see() -> None:
         "source_database",
         "target_database",
         "tables",
+        "deferred",
+        "kept",
         "truncated",
         "notes",
         "warnings",

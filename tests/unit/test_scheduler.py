@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +16,7 @@ from dbrestore.errors import DataError, PartError, SeveralProblemsError
 from dbrestore.scheduler import AHEAD_PER_JOB, Task, run_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Hashable
+    from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
 
     from hypothesis.strategies import DrawFn
 
@@ -59,21 +60,29 @@ class Record:
     started: list[Hashable] = field(default_factory=list)
     ended: list[Hashable] = field(default_factory=list)
     cancelled: list[Hashable] = field(default_factory=list)
+    running: int = 0
+    most: int = 0
 
-    def task(self, key: Hashable, after: set[Any] | None = None, cost: int = 0, steps: int = 1) -> Task:
-        return Task(key, partial(self._run, key, steps), frozenset(after or ()), cost)
+    def task(
+        self, key: Hashable, after: set[Any] | None = None, cost: int = 0, steps: int = 1, claims: Iterable[Any] = ()
+    ) -> Task:
+        return Task(key, partial(self._run, key, steps), frozenset(after or ()), cost, frozenset(claims))
 
     def failing(self, key: Hashable, error: Exception, steps: int = 1) -> Task:
         return Task(key, partial(self._fail, key, error, steps))
 
     async def _run(self, key: Hashable, steps: int, connection: Any) -> None:
         self.started.append(key)
+        self.running += 1
+        self.most = max(self.most, self.running)
         try:
             for _ in range(steps):
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
             self.cancelled.append(key)
             raise
+        finally:
+            self.running -= 1
         self.ended.append(key)
 
     async def _fail(self, key: Hashable, error: Exception, steps: int, connection: Any) -> None:
@@ -81,9 +90,9 @@ class Record:
         raise error
 
 
-async def run(tasks: list[Task], jobs: int = 2) -> Connections:
+async def run(tasks: list[Task], jobs: int = 2, shares: Mapping[Hashable, int] | None = None) -> Connections:
     pool: Any = Connections(jobs)
-    await run_tasks(tasks, pool, jobs)
+    await run_tasks(tasks, pool, jobs, shares)
     assert pool.used == 0
     return pool  # type: ignore[no-any-return]
 
@@ -170,6 +179,61 @@ def test_nothing_starts_early_and_no_more_run_than_there_are_jobs(
     assert set(record.ended) == {key for key, (*_, is_milestone) in graph.items() if not is_milestone}
     assert len(record.ended) == len(set(record.ended))
     assert pool.most <= jobs
+
+
+async def test_of_those_that_claim_one_thing_one_runs_at_a_time_while_others_do() -> None:
+    record = Record()
+    tasks = [record.task(name, cost=9, steps=5, claims={"orders"}) for name in ("first", "second")]
+    await run([*tasks, record.task("other", cost=1, steps=2)])
+    assert record.started == ["first", "other", "second"]
+
+
+async def test_a_task_that_cannot_have_all_it_claims_keeps_nobody_from_the_rest_of_it() -> None:
+    record = Record()
+    tasks = [
+        record.task("orders", cost=9, steps=50, claims={"orders"}),
+        record.task("both", cost=8, claims={"orders", "lines"}),
+        record.task("lines", cost=7, steps=2, claims={"lines"}),
+    ]
+    await run(tasks, jobs=3)
+    assert record.ended == ["lines", "orders", "both"]
+
+
+async def test_a_table_of_shares_says_how_many_may_have_a_thing() -> None:
+    record = Record()
+    await run([record.task(number, steps=5, claims={"memory"}) for number in range(9)], 5, {"memory": 3})
+    assert record.most == 3
+    assert len(record.ended) == 9
+
+
+@st.composite
+def claims(draw: DrawFn) -> list[tuple[set[str], int, int]]:
+    """For each task: what it claims, its cost, and how long it takes."""
+    things = st.sets(st.sampled_from("abcd"))
+    return draw(st.lists(st.tuples(things, st.integers(0, 5), st.integers(0, 4)), max_size=12))
+
+
+@given(claims(), st.integers(1, 5), st.integers(1, 3))
+def test_whatever_they_claim_all_tasks_run_and_nothing_is_shared_too_often(
+    wanted: list[tuple[set[str], int, int]], jobs: int, share: int
+) -> None:
+    in_use: Counter[str] = Counter()
+    ended = []
+
+    async def use(number: int, things: set[str], steps: int, connection: object) -> None:
+        in_use.update(things)
+        assert all(in_use[thing] <= (share if thing == "a" else 1) for thing in in_use)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        in_use.subtract(things)
+        ended.append(number)
+
+    tasks = [
+        Task(number, partial(use, number, things, steps), cost=cost, claims=frozenset(things))
+        for number, (things, cost, steps) in enumerate(wanted)
+    ]
+    asyncio.run(run(tasks, jobs, {"a": share}))
+    assert sorted(ended) == list(range(len(wanted)))
 
 
 async def test_a_failure_cancels_what_runs_and_starts_nothing_more() -> None:

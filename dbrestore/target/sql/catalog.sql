@@ -13,7 +13,8 @@ SELECT c.oid::int8 AS oid,
        ) AS is_of_extension,
        has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'SELECT')
            AND has_schema_privilege(n.oid, 'USAGE') AS is_writable,
-       has_table_privilege(c.oid, 'TRUNCATE') AS is_truncatable
+       has_table_privilege(c.oid, 'TRUNCATE') AS is_truncatable,
+       row_security_active(c.oid) AS filters_rows
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'f')
@@ -78,16 +79,6 @@ SELECT t.oid::int8 AS oid,
          ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
         AND d.refclassid = 'pg_extension'::regclass
   LEFT JOIN pg_extension e ON e.oid = d.refobjid;
-
--- name: foreign_keys
--- Those that somebody declared: their copies on partitions have a parent.
-SELECT k.conname AS name,
-       k.conrelid::int8 AS table_oid,
-       k.confrelid::int8 AS referenced_oid
-  FROM pg_constraint k
- WHERE k.contype = 'f'
-   AND k.conparentid = 0
- ORDER BY k.conrelid, k.conname;
 
 -- name: tables_with_storage
 -- A table without a page has no row; only the others have to be looked into.

@@ -1,0 +1,105 @@
+"""What comes after the rows: sequences go on, materialized views are filled, the planner gets to know the tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dbrestore.errors import DbrestoreError
+from dbrestore.scheduler import Task, run_tasks
+from dbrestore.target.connect import make_durable, translate_errors
+from dbrestore.target.maintenance import Maintenance, maintain, plan_maintenance
+from dbrestore.target.sequences import (
+    Extent,
+    NumberSequence,
+    Probe,
+    advance,
+    plan_probes,
+    probe_columns,
+    read_sequences,
+)
+from dbrestore.target.views import Refresh, plan_refreshes, read_views, refresh
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import asyncpg
+
+    from dbrestore.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class FinishingOptions:
+    """What is done after the rows."""
+
+    refresh: bool = True
+    """Fill the materialized views."""
+    analyze: bool = True
+    """Collect the planner's statistics."""
+    vacuum: bool = False
+    """Freeze the tables and make their visibility maps."""
+
+
+@dataclass(slots=True)
+class Finishing:
+    """Finishes a restore, and collects what did not go well: none of it harms a row."""
+
+    plan: Plan
+    options: FinishingOptions
+    warnings: list[str] = field(default_factory=list)
+    failures: list[DbrestoreError] = field(default_factory=list)
+    _extents: list[Extent] = field(default_factory=list)
+
+    async def run(self, pool: asyncpg.Pool, jobs: int) -> None:
+        """Do all of it, ``jobs`` things at a time. Raises TargetError."""
+        loaded = [table.table.oid for table in self.plan.tables]
+        with translate_errors("connecting to the target"):
+            async with pool.acquire() as connection:
+                sequences = await read_sequences(connection, loaded)
+                views = await read_views(connection) if self.options.refresh else None
+        refreshes = plan_refreshes(views) if views else ()
+        await run_tasks([*self._number(sequences), *map(self._refreshing, refreshes)], pool, jobs)
+        with translate_errors("connecting to the target"):
+            async with pool.acquire() as connection:
+                await make_durable(connection)
+        await run_tasks(self._maintaining(loaded, refreshes), pool, jobs)
+
+    def _number(self, sequences: Sequence[NumberSequence]) -> Iterator[Task]:
+        probes = plan_probes(sequences)
+        for probe in probes:
+            yield Task(probe, partial(self._probe, probe))
+        yield Task("sequences", partial(self._advance, sequences), frozenset(probes))
+
+    async def _probe(self, probe: Probe, connection: asyncpg.Connection) -> None:
+        self._extents += await probe_columns(connection, probe)
+
+    async def _advance(self, sequences: Sequence[NumberSequence], connection: asyncpg.Connection) -> None:
+        self.warnings += await advance(connection, sequences, self._extents)
+
+    def _refreshing(self, entry: Refresh) -> Task:
+        return Task(entry.view.oid, partial(self._refresh, entry), entry.after)
+
+    async def _refresh(self, entry: Refresh, connection: asyncpg.Connection) -> None:
+        try:
+            self.warnings += await refresh(connection, entry.view)
+        except DbrestoreError as error:
+            self.failures.append(error)
+
+    def _maintaining(self, loaded: Sequence[int], refreshes: Sequence[Refresh]) -> list[Task]:
+        sizes = {table.table.oid: table.size for table in self.plan.tables}
+        maintenance = plan_maintenance(
+            self.plan.catalog.tables,
+            loaded,
+            server_version=self.plan.catalog.server_version,
+            analyze=self.options.analyze,
+            vacuum=loaded if self.options.vacuum else (),
+            views=[entry.view for entry in refreshes],
+        )
+        return [
+            Task(entry.oid, partial(self._maintain, entry), entry.after, sizes.get(entry.oid, 0))
+            for entry in maintenance
+        ]
+
+    async def _maintain(self, entry: Maintenance, connection: asyncpg.Connection) -> None:
+        self.warnings += await maintain(connection, entry)
