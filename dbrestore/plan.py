@@ -5,7 +5,7 @@ A plan joins an export and a catalogue, and finds every problem that can be foun
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbrestore.errors import DbrestoreError, PartError, PrivilegeError, SchemaError, TargetError
@@ -15,7 +15,7 @@ from dbrestore.partitions import Families, choose_partitions
 from dbrestore.target.catalog import TableKind
 from dbrestore.target.deferral.planning import DeferralPlanner
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
-from dbrestore.target.triggers import plan_suspensions, trigger_warnings
+from dbrestore.target.triggers import Triggers, plan_suspensions, trigger_warnings
 from dbrestore.wire.registry import CopyFormat, WireColumn, text_reasons
 
 if TYPE_CHECKING:
@@ -122,10 +122,13 @@ def build_plan(
     rows = {oid: _count_rows(source, footers) for oid, source in exported.items()}
     partitions = choose_partitions(catalog.tables, rows, _self_referencing(planner.binding))
     chosen = {oid: source for oid, source in exported.items() if oid not in partitions.skipped}
-    planned = {oid: _plan_table(tables[oid], source, footers) for oid, source in chosen.items()}
-    order = order_tables({oid: table for oid, (table, _) in planned.items()}, below, planner.binding, planner.removable)
-    triggers = [trigger for trigger in target.triggers.of_tables if trigger.table_oid in loaded]
-    deferral = planner.plan(order.closing, plan_suspensions(triggers))
+    planned, part_problems = _plan_tables(tables, chosen, footers)
+    order = order_tables(planned, below, planner.binding, planner.removable)
+    triggers = Triggers(
+        tuple(trigger for trigger in target.triggers.of_tables if trigger.table_oid in loaded),
+        target.triggers.of_events,
+    )
+    deferral = planner.plan(order.closing, plan_suspensions(triggers.of_tables))
     return Plan(
         export_id=export.id,
         source_database=source_database,
@@ -133,7 +136,7 @@ def build_plan(
         warnings=(
             *export.warnings,
             *_left_out(catalog.tables, match.exported),
-            *trigger_warnings(replace(target.triggers, of_tables=tuple(triggers))),
+            *trigger_warnings(triggers),
             *_unchecked(planner, policy),
         ),
         problems=(
@@ -142,7 +145,7 @@ def build_plan(
             *partitions.problems,
             *_unexported(catalog.tables, exported.keys() | partitions.skipped | match.ambiguous),
             *_unloadable([tables[oid] for oid in chosen], catalog.filled),
-            *(problem for _, problems in planned.values() for problem in problems),
+            *part_problems,
             *order.problems,
             *_unready(target, policy, deferral),
         ),
@@ -227,6 +230,17 @@ def _unloadable(tables: Sequence[Table], filled: frozenset[int]) -> list[Dbresto
     if names := [table.dotted for table in tables if table.has_heirs]:
         problems.append(SchemaError(f"others inherit from {list_names(names)}: whose rows these are cannot be told"))
     return problems
+
+
+def _plan_tables(
+    tables: Mapping[int, Table], chosen: Mapping[int, ExportedTable], footers: Mapping[str, Footer | PartError]
+) -> tuple[dict[int, PlannedTable], list[DbrestoreError]]:
+    planned: dict[int, PlannedTable] = {}
+    problems: list[DbrestoreError] = []
+    for oid, source in chosen.items():
+        planned[oid], found = _plan_table(tables[oid], source, footers)
+        problems += found
+    return planned, problems
 
 
 def _plan_table(
