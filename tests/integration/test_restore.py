@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
-from dbrestore.errors import PrivilegeError, SchemaError, SeveralProblemsError, TargetError
+from dbrestore.errors import DataError, PrivilegeError, SchemaError, SeveralProblemsError, TargetError
+from dbrestore.export.local import LocalStorage
+from dbrestore.finishing import FinishingOptions
+from dbrestore.progress import Progress
+from dbrestore.restore import RestoreOptions, restore
+from dbrestore.target.connect import ConnectionSettings
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
 from dbrestore.testing.sample import Sample, data_sql, schema_sql
 from dbrestore.wire.registry import CopyFormat
@@ -109,6 +116,50 @@ async def test_every_type_comes_back_equal_and_in_binary_where_it_can(
         for table in plan.tables
         if table.copy_format is CopyFormat.TEXT
     } == {name: columns for name, columns in LOADED_AS_TEXT[sample].items() if name in names}
+
+
+FINISHED = """
+    CREATE TABLE items (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, number serial, word text);
+    CREATE MATERIALIZED VIEW totals AS SELECT count(*)::int AS items FROM items WITH NO DATA;
+    CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.word = 'spoilt'; RETURN NEW; END $$;
+    CREATE TRIGGER spoil BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION spoil();
+"""
+FINISHED_ROWS = """
+    ALTER TABLE items DISABLE TRIGGER spoil; INSERT INTO items (word) SELECT 'a' FROM generate_series(1, 100);
+    UPDATE items SET number = number + 1000;
+"""
+
+
+async def test_a_restored_database_is_ready_for_use(make_database: MakeDatabase, tmp_path: Path) -> None:
+    _, target = await round_trip(make_database, tmp_path, FINISHED, FINISHED_ROWS, rows_per_part=30)
+    assert await fetch(target, "SELECT items FROM totals") == [(100,)]
+    assert await fetch(target, "INSERT INTO items DEFAULT VALUES RETURNING id, number, word") == [(101, 1101, "spoilt")]
+    assert await fetch(target, "SELECT reltuples::int FROM pg_class WHERE relname = 'items'") == [(100,)]
+
+
+async def test_what_a_user_does_not_want_at_the_end_is_left_out(make_database: MakeDatabase, tmp_path: Path) -> None:
+    source, target = make_database(), make_database()
+    source.execute(FINISHED + FINISHED_ROWS)
+    target.execute(FINISHED)
+    connection = ConnectionSettings(SecretStr(target.dsn))
+    options = RestoreOptions(finishing=FinishingOptions(refresh=False, analyze=False))
+    exported = LocalStorage(await export_database(source, tmp_path))
+    await restore(exported, connection, options, Progress(stream=io.StringIO()))
+    assert await fetch(target, "SELECT relispopulated FROM pg_class WHERE relname = 'totals'") == [(False,)]
+    assert await fetch(target, "SELECT FROM pg_stats WHERE tablename = 'items'") == []
+
+
+async def test_a_view_that_cannot_be_filled_is_an_error_after_all_else_is_done(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    source, target = make_database(), make_database()
+    source.execute(FINISHED + FINISHED_ROWS)
+    target.execute(FINISHED + "CREATE MATERIALIZED VIEW wrong AS SELECT 1 / (id - 50) FROM items WITH NO DATA")
+    exported = await export_database(source, tmp_path)
+    with pytest.raises(DataError, match=r"refreshing materialized view public\.wrong: division by zero"):
+        await restore_export(exported, target)
+    assert await find_differences(source, target) == []
+    assert await fetch(target, "SELECT items FROM totals") == [(100,)]
 
 
 async def test_many_tables_are_restored_by_many_jobs(make_database: MakeDatabase, tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ SELECT i.indexrelid::int8 AS oid,
                 WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.deptype = 'e'
            ) THEN 'it belongs to an extension'
            WHEN t.relkind <> 'p' AND NOT i.indisvalid THEN 'it is invalid'
+           -- transformTypeCast (src/backend/parser/parse_expr.c) pushes the cast of an ARRAY[…] down to its elements.
+           WHEN pg_get_indexdef(i.indexrelid) ~ '\(ARRAY\[.*\]\)::' THEN 'PostgreSQL would print it in another way afterwards'
            -- Their indexes are never found equal (CompareIndexInfo, src/backend/catalog/index.c), so cannot be attached.
            WHEN t.relkind = 'p' AND i.indisexclusion THEN 'what its partitions have of it could not be attached again'
            WHEN (i.indisreplident OR i.indisprimary AND t.relreplident = 'd') AND i.indrelid = ANY (r.oids)
