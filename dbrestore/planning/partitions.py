@@ -8,7 +8,7 @@ not be taken for that is a partition which the target has as a table of its own:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbrestore.errors import LayoutError, SchemaError
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from dbrestore.planning.families import Families
     from dbrestore.target.catalog import Table
+
+SUMS_TRIED = 100_000
+"""Sums of row counts that are compared with a difference at most."""
 
 CHOICE_HINT = (
     "Make the target's partitions those of the snapshot; or choose --partitions via-parent for the rows of the "
@@ -90,6 +93,8 @@ class _Subtree:
     rows: int = 0
     missing: list[Table] = field(default_factory=list)
     foreign: list[Table] = field(default_factory=list)
+    detached: list[str] = field(default_factory=list)
+    """Tables outside of the family that have some of the rows."""
 
     @classmethod
     def of(cls, subtrees: Iterable[_Subtree]) -> _Subtree:
@@ -99,6 +104,7 @@ class _Subtree:
             joined.rows += subtree.rows
             joined.missing += subtree.missing
             joined.foreign += subtree.foreign
+            joined.detached += subtree.detached
         return joined
 
 
@@ -108,6 +114,8 @@ class _Chooser:
     counts: FamilyRows
     folders: PartitionFolders
     choice: PartitionChoice = field(default_factory=PartitionChoice)
+    _accounted: set[str] = field(default_factory=set)
+    """Relatives that are known to have been partitions of some table."""
 
     def resolve(self, table: Table) -> _Subtree:
         rows = self.counts.rows.get(table.oid)
@@ -155,12 +163,12 @@ class _Chooser:
     def _equal(self, table: Table, rows: int, below: _Subtree) -> _Subtree:
         if not below.loaded:
             return _Subtree([table], rows)
-        if table.oid in self.counts.together:
+        if table.oid in self.counts.together and not below.detached:
             self._note(table, f"through the table itself, {rows:,} rows: they reference each other")
             return _Subtree([table], rows)
         self._note(table, f"through its partitions, {rows:,} rows as in its own folder")
         self._take_as_empty(table, below.missing)
-        return _Subtree(below.loaded, rows, foreign=below.foreign)
+        return replace(below, missing=[])
 
     def _take_as_empty(self, table: Table, missing: Sequence[Table]) -> None:
         if missing:
@@ -170,25 +178,23 @@ class _Chooser:
     def _parent_has_more(self, table: Table, rows: int, below: _Subtree) -> _Subtree:
         """Where are the rows that the partitions lack? Only where there is one answer it is taken."""
         difference = rows - below.rows
-        relatives = [relative for relative in self.counts.relatives.get(table.oid, ()) if self._is_free(relative)]
+        known = self.counts.relatives.get(table.oid, ())
+        relatives = [relative for relative in known if relative.name not in self._accounted]
         dropped = [relative for relative in relatives if not relative.is_in_target]
         detached = [relative for relative in relatives if relative.is_in_target and relative.rows]
-        if _rows(detached) == difference:
-            if _rows(dropped) == difference or not below.loaded:
-                return self._refuse(table, rows, below)
+        shares = _shares(difference, detached, dropped)
+        if shares == {difference} and _rows(detached) == difference and below.loaded:
             return self._detached(table, below, detached)
-        if _rows(dropped) == difference:
+        if shares == {0} and _rows(dropped) == difference and not below.detached:
             self.choice.dropped.update(relative.name for relative in dropped)
+            self._accounted |= self.choice.dropped
             names = list_names([relative.name for relative in dropped])
             self._note(table, f"through the table itself, {rows:,} rows: the target has no {names}")
             return self._through_parent(table, rows, below)
-        if not below.missing or (below.loaded and any(relative.rows <= difference for relative in detached)):
+        if below.detached or not below.missing or any(relative.rows <= difference for relative in detached):
             return self._refuse(table, rows, below)
         self._note(table, f"through the table itself, {rows:,} rows: the export has no {_names(below.missing)}")
         return self._through_parent(table, rows, below)
-
-    def _is_free(self, relative: Relative) -> bool:
-        return relative.name not in self.choice.dropped
 
     def _detached(self, table: Table, below: _Subtree, detached: Sequence[Relative]) -> _Subtree:
         names = list_names([relative.name for relative in detached])
@@ -197,7 +203,9 @@ class _Chooser:
             f"through its partitions, {below.rows:,} rows: its folder also has the {_rows(detached):,} of {names}",
         )
         self._take_as_empty(table, below.missing)
-        return _Subtree(below.loaded, below.rows + _rows(detached), foreign=below.foreign)
+        taken = [relative.name for relative in detached]
+        self._accounted.update(taken)
+        return replace(below, rows=below.rows + _rows(detached), missing=[], detached=[*below.detached, *taken])
 
     def _through_parent(self, table: Table, rows: int, below: _Subtree) -> _Subtree:
         if below.foreign:
@@ -281,3 +289,23 @@ def _names(tables: Sequence[Table]) -> str:
 
 def _rows(relatives: Iterable[Relative]) -> int:
     return sum(relative.rows for relative in relatives)
+
+
+def _shares(difference: int, detached: Sequence[Relative], dropped: Sequence[Relative]) -> set[int] | None:
+    """How many of ``difference`` rows may be those of ``detached`` tables, if ``dropped`` ones have the others.
+
+    None where there are too many ways to try all.
+    """
+    of_detached, of_dropped = _sums(detached, difference), _sums(dropped, difference)
+    if of_detached is None or of_dropped is None:
+        return None
+    return {rows for rows in of_detached if difference - rows in of_dropped}
+
+
+def _sums(relatives: Sequence[Relative], highest: int) -> set[int] | None:
+    sums = {0}
+    for relative in relatives:
+        sums |= {rows + relative.rows for rows in sums if rows + relative.rows <= highest}
+        if len(sums) > SUMS_TRIED:
+            return None
+    return sums

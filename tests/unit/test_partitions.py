@@ -75,8 +75,12 @@ def test_the_parent_is_loaded_where_the_export_has_none_of_its_partitions() -> N
     assert (choice.loaded, missing(choice), messages(choice)) == ({1}, [], [])
 
 
-def test_the_parent_is_loaded_although_a_table_of_its_own_looks_like_one_of_its_partitions() -> None:
-    assert choose(FLAT, {1: 30}, alone("public.archive", 7)).loaded == {1}
+def test_the_parent_is_loaded_although_a_larger_table_looks_like_one_of_its_partitions() -> None:
+    assert choose(FLAT, {1: 30}, alone("public.archive", 31)).loaded == {1}
+
+
+def test_a_smaller_table_that_looks_like_a_partition_may_have_been_one() -> None:
+    assert len(messages(choose(FLAT, {1: 30}, alone("public.archive", 7)))) == 1
 
 
 def test_a_parent_without_rows_is_loaded_itself() -> None:
@@ -144,6 +148,12 @@ def test_a_detached_partition_is_not_loaded_twice() -> None:
     ]
 
 
+def test_a_parent_above_a_detached_partition_is_not_loaded_itself() -> None:
+    rows = {1: 32, 2: 10, 4: 20, 5: 10, 6: 5}
+    [message] = messages(choose(DEEP, rows, alone("public.events_2025_c", 5), dropped("public.events_2022", 2)))
+    assert message.startswith("public.events has 32 rows in the export, its 3 partitions have 30")
+
+
 def test_the_oldest_partition_may_be_detached_while_a_new_one_is_made() -> None:
     choice = choose(FLAT, {1: 15, 2: 10}, alone("public.events_2022", 5))
     assert (choice.loaded, missing(choice), messages(choice)) == ({2}, [], [])
@@ -167,6 +177,19 @@ def test_where_the_counts_allow_more_than_one_answer_none_is_taken(relatives: li
 def test_a_table_that_could_hold_the_rows_of_a_missing_partition_leaves_it_undecided() -> None:
     [message] = messages(choose(FLAT, {1: 30, 3: 20}, alone("public.archive", 9)))
     assert "not in the export: public.events_2023" in message
+
+
+def test_a_subset_of_the_tables_that_look_like_partitions_is_enough_to_leave_it_undecided() -> None:
+    relatives = [alone("public.events_2022", 4), alone("public.events_2021", 1), alone("public.archive", 900)]
+    assert len(messages(choose(FLAT, {1: 35, 2: 10, 3: 20}, *relatives, dropped("public.events_2020", 5)))) == 1
+    choice = choose(FLAT, {1: 36, 2: 10, 3: 20}, *relatives, dropped("public.events_2020", 6))
+    assert (choice.loaded, messages(choice)) == ({1}, [])
+
+
+def test_too_many_tables_that_look_like_partitions_leave_it_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dbrestore.planning.partitions.SUMS_TRIED", 100)
+    relatives = [alone(f"public.archive_{number}", 2**number) for number in range(1, 10)]
+    assert len(messages(choose(FLAT, {1: 2031, 2: 10, 3: 20}, *relatives, dropped("public.old", 2001)))) == 1
 
 
 def test_all_partitions_detached_at_once_are_not_told_from_none_exported() -> None:
