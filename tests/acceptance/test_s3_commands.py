@@ -111,7 +111,8 @@ async def test_parts_are_fetched_while_a_copy_waits_for_the_server(
     endpoint: S3Server, bucket: str, source: Database, target: Database
 ) -> None:
     export = simulate(source, bucket)
-    arguments = ["restore", export, "--dsn", target.dsn, "--jobs", "1"]
+    # The lock lets nothing be taken down.
+    arguments = ["restore", export, "--dsn", target.dsn, "--jobs", "1", "--foreign-keys", "ordered"]
     async with target.connect() as locker:
         transaction = locker.transaction()
         await transaction.start()
