@@ -25,6 +25,7 @@ from dbrestore.restore import RestoreOptions, make_plans
 from dbrestore.restore import abort as run_abort
 from dbrestore.restore import restore as run_restore
 from dbrestore.settings import Settings  # noqa: TC001 - the options are made from it
+from dbrestore.signals import until_signalled
 from dbrestore.simulate import open_destination
 from dbrestore.simulate import simulate as run_simulation
 from dbrestore.target.connect import open_pool, translate_errors
@@ -41,7 +42,7 @@ Result = TypeVar("Result")
 
 EXIT_CODES = """
 Exit codes: 0 done, 1 anything not named here, 2 wrong usage, 3 the export, 4 the target, 5 the data, 6 verification,
-7 another run is working on the database, 130 interrupted.
+7 another run is working on the database, 130 and 143 interrupted.
 """
 
 app = typer.Typer(
@@ -196,9 +197,9 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.get_loop().set_exception_handler(_report_unless_cut)
-            return runner.run(work)
+            return runner.run(until_signalled(work))
     except KeyboardInterrupt:
-        raise InterruptedRunError("interrupted: what was being loaded is rolled back") from None
+        raise InterruptedRunError from None
 
 
 def _report_unless_cut(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

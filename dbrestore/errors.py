@@ -19,7 +19,7 @@
     ├── VerificationError           6   what was loaded is not what the export holds
     ├── ConcurrentRunError          7   another run is working on the target
     ├── SeveralProblemsError            the exit code of the gravest of them
-    └── InterruptedRunError       130   Ctrl-C
+    └── InterruptedRunError       130   Ctrl-C; 143 for SIGTERM
 
 An error that is found while others are still looked for is collected as a value (``Export.problems``,
 ``Plan.problems``) and raised later, alone or in a ``SeveralProblemsError``: a user sees all at once.
@@ -145,6 +145,10 @@ def raise_problems(problems: Sequence[DbrestoreError]) -> None:
 
 
 class InterruptedRunError(DbrestoreError):
-    """The run was interrupted by the user."""
+    """The run was interrupted by a signal."""
 
     exit_code = 130
+
+    def __init__(self, exit_code: int = exit_code) -> None:
+        super().__init__("interrupted: what was being loaded is rolled back")
+        self.exit_code = exit_code

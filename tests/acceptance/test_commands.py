@@ -259,15 +259,18 @@ def test_a_target_that_differs_in_the_end_ends_with_6(export: Path, database: Da
     assert "error: public.shelves has 520 rows, its parts in the export have 20" in told
 
 
-def test_ctrl_c_ends_with_130_and_leaves_nothing_half_done(export: Path, database: Database) -> None:
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_restore_soon_and_leaves_nothing_half_done(
+    export: Path, database: Database, number: int, exit_code: int
+) -> None:
     add_check(database, "PERFORM pg_sleep(0.05);")
     command = [COMMAND, "restore", str(export), "--dsn", database.dsn, "--jobs", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while database.execute(COPYING) != "2":
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        out, told = process.communicate(timeout=10)
-    assert (process.returncode, out) == (130, "")
+        process.send_signal(number)
+        out, told = process.communicate(timeout=5)
+    assert (process.returncode, out) == (exit_code, "")
     assert told.splitlines()[-1] == "error: interrupted: what was being loaded is rolled back"
     assert "`dbrestore abort` puts back" in told
     assert "Traceback" not in told
