@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SMALL_BYTES = 16 * 1024**2
 """A part that is not larger may lie in memory."""
-MEMORY_BYTES = 48 * 1024**2
+MEMORY_BYTES = 32 * 1024**2
 """All parts in memory at a time."""
 
 
