@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint format bench test-matrix clean
+.PHONY: help venv demo test check lint format torture bench test-matrix clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -37,6 +37,9 @@ check: lint test ## All that CI looks at
 format: $(STAMP) ## Put the code into form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+torture: $(STAMP) ## Kill restores 200 times and look at what comes of them (KILLS, SEED)
+	$(BIN)/python -m dbrestore.testing.torture
 
 bench: $(STAMP) ## Measure loading against psql
 	$(BIN)/python -m benchmarks.load_ratio

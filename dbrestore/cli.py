@@ -18,12 +18,25 @@ from dbrestore.export.latest import find_latest
 from dbrestore.export.layout import read_export
 from dbrestore.export.opening import open_storage
 from dbrestore.finishing import FinishingOptions
-from dbrestore.options import BUILDS, DATABASES, DIFFERENCES, FINISHING, POLICY, S3, SELECTION, TARGET, takes
+from dbrestore.options import (
+    BUILDS,
+    DATABASES,
+    DIFFERENCES,
+    FINISHING,
+    POLICY,
+    S3,
+    SELECTION,
+    TARGET,
+    UNFINISHED,
+    takes,
+)
 from dbrestore.progress import Progress
-from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines
-from dbrestore.restore import RestoreOptions, make_plans
-from dbrestore.restore import abort as run_abort
+from dbrestore.recovery import abort as run_abort
+from dbrestore.recovery import read_status
+from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines, status_lines, status_object
+from dbrestore.restore import make_plans
 from dbrestore.restore import restore as run_restore
+from dbrestore.running import RestoreOptions
 from dbrestore.settings import Settings  # noqa: TC001 - the options are made from it
 from dbrestore.signals import until_signalled
 from dbrestore.simulate import open_destination
@@ -59,14 +72,18 @@ Source = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON object; of several databases a list.")]
 
+StatusJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")]
+
 
 @app.command()
 @takes(
     *TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
-    "spool_dir", "spool_limit", "jobs", *BUILDS, "verbose",
+    "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, "verbose",
 )  # fmt: skip
 def restore(source: Source, *, settings: Settings) -> None:
     """Load an export into a database that has its complete schema and no rows.
+
+    A restore that was killed or failed goes on with --resume: no row is lost, and none is loaded twice.
 
     Example: dbrestore restore s3://my-bucket/exports/friday --dsn postgresql://me@localhost/shop
     """
@@ -86,6 +103,17 @@ def abort(*, settings: Settings) -> None:
     Example: dbrestore abort --dsn postgresql://me@localhost/shop
     """
     _run(run_abort(settings.connection, _restore_options(settings), Progress()))
+
+
+@app.command()
+@takes(*TARGET)
+def status(*, settings: Settings, as_json: StatusJson = False) -> None:
+    """Show how far a restore is, whether it is running, and what is down.
+
+    Example: dbrestore status --dsn postgresql://me@localhost/shop
+    """
+    found = _run(read_status(settings.connection))
+    _print([json.dumps(status_object(found), indent=2)] if as_json else status_lines(found))
 
 
 @app.command()
@@ -172,6 +200,7 @@ def _restore_options(settings: Settings) -> RestoreOptions:
         databases=settings.databases,
         choices=settings.choices,
         policy=settings.policy,
+        unfinished=settings.unfinished,
         jobs=settings.jobs,
         index_jobs=settings.index_jobs,
         maintenance_work_mem=settings.maintenance_work_mem,

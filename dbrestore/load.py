@@ -13,6 +13,7 @@ import asyncpg
 
 from dbrestore.errors import DbrestoreError, InvalidValueError, VerificationError
 from dbrestore.export.rows import read_batches, read_value
+from dbrestore.target import journal
 from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translate_errors, translated
 from dbrestore.wire.fields import UnencodableError, shown_value
 from dbrestore.wire.registry import stream_encoder
@@ -42,6 +43,8 @@ class Loader:
     """Where parts are decoded and encoded."""
     preparation: tuple[str, ...] = ()
     """Statements that each transaction begins with."""
+    is_journaled: bool = True
+    """The target has a journal, by which no part is loaded twice."""
 
     def expect(self, parts: Sequence[PlannedPart]) -> None:
         """``parts`` are going to be loaded soon."""
@@ -49,7 +52,9 @@ class Loader:
             self.storage.expect(part.file)
 
     async def load(self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
-        """Load ``parts`` of ``table``, all rows or none.
+        """Load ``parts`` of ``table`` that are not loaded yet, all rows or none.
+
+        Called again after a connection was lost, it loads nothing twice, whatever became of the commit.
 
         Raises:
             PartError: a part cannot be read.
@@ -57,13 +62,22 @@ class Loader:
             VerificationError: the server took fewer or more rows than the parts have.
             TargetError: anything else that the server says.
         """
+        missing = parts
         try:
             async with transaction(connection):
                 for statement in self.preparation:
                     await connection.execute(statement)
-                await self._copy(connection, table, parts)
+                if missing := await self._claim(connection, parts):
+                    await self._copy(connection, table, missing)
         except FOREIGN_ERRORS as error:
-            raise await self._explained(error, table, parts) from error
+            raise await self._explained(error, table, missing) from error
+
+    async def _claim(self, connection: asyncpg.Connection, parts: Sequence[PlannedPart]) -> Sequence[PlannedPart]:
+        """Those of ``parts`` that are not loaded yet."""
+        if not self.is_journaled:
+            return parts
+        claimed = await journal.claim_parts(connection, [part.file.key for part in parts])
+        return [part for part in parts if part.file.key in claimed]
 
     async def load_together(self, connection: asyncpg.Connection, tables: Sequence[PlannedTable]) -> None:
         """Load whole tables whose rows may reference those of later ones, all rows or none: keys are checked at last.
@@ -75,14 +89,16 @@ class Loader:
             async with transaction(connection):
                 await connection.execute("SET CONSTRAINTS ALL DEFERRED")
                 for table in tables:
-                    if table.parts:
-                        await self._copy_explaining(connection, table)
+                    if missing := await self._claim(connection, table.parts):
+                        await self._copy_explaining(connection, table, missing)
 
-    async def _copy_explaining(self, connection: asyncpg.Connection, table: PlannedTable) -> None:
+    async def _copy_explaining(
+        self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]
+    ) -> None:
         try:
-            await self._copy(connection, table, table.parts)
+            await self._copy(connection, table, parts)
         except FOREIGN_ERRORS as error:
-            raise await self._explained(error, table, table.parts) from error
+            raise await self._explained(error, table, parts) from error
 
     async def _copy(self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
         async with aclosing(self._stream(table, parts)) as stream:

@@ -30,6 +30,7 @@ DIFFERENCES = (
 
 POLICY = ("foreign_keys", "indexes")
 BUILDS = ("index_jobs", "maintenance_work_mem")
+UNFINISHED = ("resume", "restart")
 FINISHING = ("refresh", "analyze", "vacuum")
 
 METAVARS = {ByteSize: "BYTES", Path: "FOLDER", int: "NUMBER", float: "SECONDS"}

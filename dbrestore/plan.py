@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dbrestore.errors import DbrestoreError, PartError, PrivilegeError
 from dbrestore.planning.columns import ColumnFindings, ColumnMatch, match_columns
 from dbrestore.planning.draft import signature
-from dbrestore.planning.existing import treat_existing
+from dbrestore.planning.existing import keep_recorded, treat_existing
 from dbrestore.planning.findings import Findings
 from dbrestore.planning.inheritance import Heirs, choose_inherited
 from dbrestore.planning.naming import list_names
@@ -21,6 +21,7 @@ from dbrestore.planning.partitions import FamilyRows, Relative, choose_partition
 from dbrestore.planning.selection import ColumnPattern
 from dbrestore.planning.unmatched import find_unmatched
 from dbrestore.target.catalog import TableKind
+from dbrestore.target.deferral.model import Deferral
 from dbrestore.target.deferral.planning import DeferralPlanner
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
 from dbrestore.target.triggers import plan_suspensions, trigger_warnings
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from dbrestore.planning.order import Order
     from dbrestore.planning.partitions import PartitionChoice
     from dbrestore.target.catalog import Catalog, Table
-    from dbrestore.target.deferral.model import Deferral
+    from dbrestore.target.journal import Journal
+    from dbrestore.target.recorded import RecordedRun
     from dbrestore.target.survey import Survey
 
     Footers: TypeAlias = Mapping[str, Footer | PartError]
@@ -120,6 +122,10 @@ class Plan:
     """Oids of the planned partitions of each partitioned table that others reference."""
     truncated: tuple[tuple[Table, ...], ...] = ()
     """What is emptied before anything is loaded, by a TRUNCATE for each group."""
+    skipped: frozenset[int] = frozenset()
+    """Oids of the tables that are left alone because they have rows."""
+    is_journaled: bool = True
+    """The role may keep a journal. Without one, nothing comes down and the run cannot be resumed."""
 
     @property
     def target_database(self) -> str:
@@ -127,10 +133,11 @@ class Plan:
         return self.catalog.database
 
 
-def build_plan(draft: Draft, footers: Footers, policy: Policy) -> Plan:
+def build_plan(draft: Draft, footers: Footers, policy: Policy, resumed: RecordedRun | None = None) -> Plan:
     """Make a plan of what names alone tell and the ``footers`` of the draft's files, by key.
 
     A part whose footer cannot be used has what is wrong with it instead; one whose footer was not read has none.
+    The plan to go on with the run ``resumed`` is that of its tables, and takes nothing down: that is done.
     """
     catalog, families, target = draft.catalog, draft.families, draft.target
     below = families.oids_below()
@@ -144,21 +151,27 @@ def build_plan(draft: Draft, footers: Footers, policy: Policy) -> Plan:
     inherited = choose_inherited(Heirs(catalog.tables), rows, draft.selected, draft.choices.inherited)
     chosen = _chosen(draft, partitions, inherited)
     without_rows = [families.tables[oid] for oid in (partitions.empty | inherited.skipped) & draft.selected]
-    existing = treat_existing([*chosen, *without_rows], families, target, draft.choices.if_not_empty)
+    if resumed:
+        existing = keep_recorded(chosen, resumed)
+    else:
+        existing = treat_existing([*chosen, *without_rows], families, target, draft.choices.if_not_empty)
     planned, found = _plan_tables([table for table in chosen if table.oid not in existing.skipped], draft, footers)
     planner = _planner(draft, planned, below, policy)
     order = order_tables(planned.keys(), families, planner.binding, planner.removable)
     triggers = replace(
         target.triggers, of_tables=tuple(each for each in target.triggers.of_tables if each.table_oid in planner.loaded)
     )
-    deferral = planner.plan(order.closing, plan_suspensions(triggers.of_tables))
+    deferral = Deferral() if resumed else planner.plan(order.closing, plan_suspensions(triggers.of_tables))
     findings = Findings(warnings=list(draft.export.warnings))
     for decided in (find_unmatched(draft, partitions), partitions.findings, inherited.findings, existing.findings):
         findings.add(decided)
     findings.problems += (footer for footer in footers.values() if isinstance(footer, PartError))
     findings.problems += _unwritable(chosen)
     findings.add(found)
-    findings.problems += (*order.problems, *_unready(target, policy, deferral))
+    findings.problems += order.problems
+    if not resumed:
+        findings.add(_journal_findings(target.journal, deferral))
+    findings.problems += _forbidden_policy(target, policy)
     restored = {table.oid for table in chosen}
     findings.warnings += dangling_keys(restored, families, target.post_data.declared_keys, planner.removable)
     findings.warnings += (*trigger_warnings(triggers), *_unchecked(planner, policy))
@@ -175,6 +188,8 @@ def build_plan(draft: Draft, footers: Footers, policy: Policy) -> Plan:
         notes=tuple(findings.notes),
         milestones=order.milestones,
         truncated=existing.truncated,
+        skipped=frozenset(existing.skipped),
+        is_journaled=target.journal.obstacle is None,
     )
 
 
@@ -200,12 +215,19 @@ def _unchecked(planner: DeferralPlanner, policy: Policy) -> Iterator[str]:
         )
 
 
-def _unready(target: Survey, policy: Policy, deferral: Deferral) -> Iterator[DbrestoreError]:
-    """Why nothing can be taken down, or left unchecked."""
-    if target.journal.problem:
-        yield target.journal.problem
-    if target.journal.obstacle and deferral.objects:
-        yield target.journal.obstacle
+def _journal_findings(journal: Journal, deferral: Deferral) -> Findings:
+    """Why there can be no new run, or none that takes something down, or none that can be resumed."""
+    findings = Findings()
+    if journal.problem:
+        findings.problems.append(journal.problem)
+    if journal.obstacle and deferral.objects:
+        findings.problems.append(journal.obstacle)
+    elif journal.obstacle:
+        findings.warnings.append(f"{journal.obstacle.message}: the restore could not be resumed")
+    return findings
+
+
+def _forbidden_policy(target: Survey, policy: Policy) -> Iterator[DbrestoreError]:
     if policy.foreign_keys is ForeignKeys.UNCHECKED and not target.may_uncheck:
         hint = (
             "GRANT SET ON PARAMETER session_replication_role to it (PostgreSQL 15 and later), or choose another policy."

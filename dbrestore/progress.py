@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from dbrestore.target.journal import ABORT_HINT, SCHEMA
+from dbrestore.target.journal import SCHEMA, UNFINISHED_HINT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from dbrestore.plan import Plan, PlannedPart, PlannedTable
-    from dbrestore.target.deferral.model import Deferral, Step
+    from dbrestore.target.deferral.model import Step
 
 LINE_INTERVAL = 10.0
 """Seconds between two lines while nothing else is to be said."""
@@ -29,11 +29,15 @@ class Progress:
     rows: int = 0
     started: float = field(default_factory=time.monotonic)
     _total: int = 0
+    _earlier_rows: int = 0
+    """That were loaded by the run that is gone on with."""
     _said: float = field(default_factory=time.monotonic)
 
-    def planned(self, plan: Plan) -> None:
-        """The plan is made and loading begins."""
-        self.rows, self._total = 0, sum(table.rows for table in plan.tables)
+    def planned(self, plan: Plan, loaded: Collection[str] = ()) -> None:
+        """The plan is made and loading begins, of all parts but those that are ``loaded``, by their keys."""
+        parts = [part for table in plan.tables for part in table.parts]
+        self._earlier_rows = sum(part.rows for part in parts if part.file.key in loaded)
+        self.rows, self._total = 0, sum(part.rows for part in parts)
         for note in plan.notes if self.verbose else ():
             self._say(f"note: {note}")
         self.warn(plan.warnings)
@@ -41,6 +45,8 @@ class Progress:
             f"restoring {len(plan.tables)} tables, {self._total:,} rows of {plan.export_id} ({plan.source_database}) "
             f"into {plan.target_database}"
         )
+        if loaded:
+            self._say(f"going on: {len(loaded):,} of {len(parts):,} parts, {self._earlier_rows:,} rows are loaded")
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Something is not as it might be wished."""
@@ -54,16 +60,19 @@ class Progress:
         if self.verbose:
             self._say(f"{table.table.dotted}: {rows:,} rows of {', '.join(part.file.key for part in parts)}")
         elif time.monotonic() - self._said >= LINE_INTERVAL:
-            self._say(f"{self.rows:,} of {self._total:,} rows, {self.rows / self.elapsed:,.0f} rows/s")
+            self._say(
+                f"{self._earlier_rows + self.rows:,} of {self._total:,} rows, {self.rows / self.elapsed:,.0f} rows/s"
+            )
 
     @contextmanager
-    def telling_of_what_is_down(self, deferral: Deferral) -> Iterator[None]:
-        """Say what is to be done where the block ends before all that it took down is back."""
+    def telling_how_to_go_on(self, *, is_journaled: bool) -> Iterator[None]:
+        """Say what can be done where the block ends before all is done."""
         try:
             yield
         except BaseException:
-            if deferral.objects:
-                self._say(f"what was taken down is in the schema {SCHEMA} of the target: {ABORT_HINT}")
+            if is_journaled:
+                self._say(f"the restore is unfinished; its journal is the schema {SCHEMA} of the target")
+                self._say(f"hint: {UNFINISHED_HINT}")
             raise
 
     def aborted(self, steps: Sequence[Step]) -> None:
@@ -84,7 +93,7 @@ class Progress:
         """All is loaded and verified."""
         seconds = self.elapsed
         self._say(
-            f"restored {len(plan.tables)} tables, {self.rows:,} rows in {seconds:.1f} s "
+            f"restored {len(plan.tables)} tables, {self._total:,} rows in {seconds:.1f} s "
             f"({self.rows / seconds:,.0f} rows/s); row counts verified"
         )
         self.started = time.monotonic()

@@ -1,72 +1,43 @@
-"""A restore from beginning to end: plan, take down, load and put back, verify; and the way back from half of one."""
+"""Restores databases of an export: all are planned before the first of them is changed."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from dbrestore.databases import Databases, problems_of
+from dbrestore.databases import problems_of
 from dbrestore.errors import DbrestoreError, UsageError, raise_problems
 from dbrestore.export.layout import read_export
 from dbrestore.export.parquet import read_footers
-from dbrestore.finishing import Finishing, FinishingOptions
-from dbrestore.load import Loader
 from dbrestore.plan import Plan, build_plan
-from dbrestore.planning.choices import Choices
 from dbrestore.planning.draft import draft_plan
-from dbrestore.scheduler import Task, run_tasks
-from dbrestore.target import journal
-from dbrestore.target.connect import ConnectionSettings, make_durable, open_pool, translate_errors
-from dbrestore.target.deferral.execution import PuttingBack, choose_build_memory, take_down
-from dbrestore.target.deferral.policy import ForeignKeys, Policy
+from dbrestore.planning.resumption import find_changes, record_plan
+from dbrestore.recovery import settle_unfinished
+from dbrestore.running import Run
+from dbrestore.target.connect import ConnectionSettings, open_pool
 from dbrestore.target.journal import only_run
-from dbrestore.target.rows import truncate
-from dbrestore.target.survey import IGNORE_FOREIGN_KEYS, survey
-from dbrestore.tasks import BUILDS, LOADS, find_loads, load_tasks, put_back_tasks
-from dbrestore.verify import count_tables, verify_counts
+from dbrestore.target.sessions import one_session
+from dbrestore.target.survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
+    from typing import TypeVar
 
     import asyncpg
 
     from dbrestore.export.layout import Export
     from dbrestore.export.storage import Storage
     from dbrestore.progress import Progress
+    from dbrestore.running import RestoreOptions
+    from dbrestore.target.recorded import RecordedRun
+
+    Made = TypeVar("Made")
 
 FOOTER_READS = 32
 """Footers read at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreOptions:
-    """What is restored, and how."""
-
-    databases: Databases = field(default_factory=Databases)
-    choices: Choices = field(default_factory=Choices)
-    policy: Policy = field(default_factory=Policy)
-    jobs: int = 1
-    """COPYs at a time."""
-    index_jobs: int | None = None
-    """Index builds at a time; None for as many as ``jobs``."""
-    maintenance_work_mem: str | None = None
-    """Memory of each index build, as the server reads it; None for a share of the server's."""
-    finishing: FinishingOptions = field(default_factory=FinishingOptions)
-
-    @property
-    def builds(self) -> int:
-        """Index builds at a time."""
-        return self.index_jobs or self.jobs
-
-    @property
-    def workers(self) -> int:
-        """Connections that do something."""
-        return max(self.jobs, self.builds)
 
 
 async def make_plans(
@@ -91,50 +62,32 @@ async def restore(
 ) -> list[Plan]:
     """Restore databases of an export, one after the other, into targets with the same schemas; return what was done.
 
-    Raises a DbrestoreError. Before anything is changed all problems of all databases are raised together. After
-    that, the tables that were loaded by then keep their rows, and what was taken down is in the journal until
-    ``abort`` puts it back; but rows that only a key refuses stop nothing else, and are raised at the end.
+    Raises a DbrestoreError. Before anything is loaded all problems of all databases are raised together. After that,
+    what was loaded by then and what was taken down is in the journal, by which another run goes on, or ``abort``
+    puts things back; but rows that only a key refuses stop nothing else, and are raised at the end.
     """
     # Measured at 4 jobs: 333 MiB at the peak, against 465 with Arrow's own choice, mimalloc, and no slower.
     pa.set_memory_pool(pa.system_memory_pool())
     export = await read_export(storage)
-    pools: dict[str, asyncpg.Pool] = {}
     async with AsyncExitStack() as stack:
 
-        async def plan(name: str) -> Plan:
+        async def plan(name: str) -> Run:
             pool = await stack.enter_async_context(open_pool(connection.of_database(name), options.workers + 1))
             await stack.enter_async_context(only_run(pool))
-            async with _connection(pool) as first:
-                await journal.refuse_unfinished(first)
-            pools[name] = pool
-            return await _plan(export, storage, pool, name, options)
+            unfinished = await settle_unfinished(pool, options, progress)
+            made = await _plan(export, storage, pool, name, options, unfinished)
+            return Run(made, storage, pool, options, progress, unfinished)
 
-        plans = await _for_each(_chosen(export, connection, options), plan)
-        raise_problems(problems_of(plans))
-        for made in plans:
-            await _restore(made, storage, pools[made.source_database], options, progress)
-    return plans
-
-
-async def abort(connection: ConnectionSettings, options: RestoreOptions, progress: Progress) -> None:
-    """Put back what an unfinished restore took down, and remove its journal; what it loaded stays.
-
-    Raises a DbrestoreError for what cannot be put back, which then stays in the journal.
-    """
-    async with open_pool(connection, options.workers + 1) as pool, only_run(pool):
-        async with _connection(pool) as first:
-            steps = await journal.read_steps(first)
-            memory = await choose_build_memory(first, options.builds, options.maintenance_work_mem)
-        if steps is None:
-            progress.had_nothing_to_abort()
-            return
-        putting_back = PuttingBack({step.key: step for step in steps}, memory)
-        await run_tasks(list(put_back_tasks(putting_back, {}, {})), pool, options.workers, {BUILDS: options.builds})
-        async with _connection(pool) as last:
-            await journal.finish(last)
-            await make_durable(last)
-    raise_problems(putting_back.failures)
-    progress.aborted(steps)
+        runs = await _for_each(_chosen(export, connection, options), plan)
+        raise_problems(problems_of([run.plan for run in runs]))
+        failures = []
+        for run in runs:
+            found = await run.carry_out()
+            failures += found if len(runs) == 1 else [error.within(run.plan.source_database) for error in found]
+        for run in runs:
+            await run.close()
+    raise_problems(failures)
+    return [run.plan for run in runs]
 
 
 def _chosen(export: Export, connection: ConnectionSettings, options: RestoreOptions) -> tuple[str, ...]:
@@ -147,7 +100,7 @@ def _chosen(export: Export, connection: ConnectionSettings, options: RestoreOpti
     return names
 
 
-async def _for_each(names: tuple[str, ...], plan: Callable[[str], Awaitable[Plan]]) -> list[Plan]:
+async def _for_each(names: tuple[str, ...], plan: Callable[[str], Awaitable[Made]]) -> list[Made]:
     plans, failures = [], []
     for name in names:
         try:
@@ -164,66 +117,18 @@ async def _plan(
     pool: asyncpg.Pool,
     database: str,
     options: RestoreOptions,
+    unfinished: RecordedRun | None = None,
     *,
     with_rows: bool = True,
 ) -> Plan:
-    async with _connection(pool) as connection:
+    async with one_session(pool) as connection:
         target = await survey(connection)
     draft = draft_plan(export, database, target, options.choices)
     files = draft.files(with_rows=with_rows)
     footers = await read_footers(storage, files, FOOTER_READS)
     found = dict(zip((file.key for file in files), footers, strict=True))
-    return build_plan(draft, found, options.policy)
-
-
-async def _restore(
-    plan: Plan, storage: Storage, pool: asyncpg.Pool, options: RestoreOptions, progress: Progress
-) -> None:
-    progress.planned(plan)
-    before = await count_tables((table for table in plan.tables if table.keeps_rows), pool, options.workers)
-    failures = await _load_and_put_back(plan, storage, pool, options, progress)
-    finishing = Finishing(plan, options.finishing)
-    await finishing.run(pool, options.workers)
-    await verify_counts(plan, before, pool, options.workers)
-    progress.warn(finishing.warnings)
-    raise_problems([*failures, *finishing.failures])
-    progress.finished(plan)
-
-
-async def _load_and_put_back(
-    plan: Plan, storage: Storage, pool: asyncpg.Pool, options: RestoreOptions, progress: Progress
-) -> list[DbrestoreError]:
-    """Take down, load and put back; return what rows were in the way of."""
-    async with _connection(pool) as first:
-        memory = await choose_build_memory(first, options.builds, options.maintenance_work_mem)
-        if plan.deferral.objects:
-            await journal.begin(first, plan.export_id, plan.deferral.milestones)
-    putting_back = PuttingBack({step.key: step for step in plan.deferral.steps}, memory)
-    with (
-        progress.telling_of_what_is_down(plan.deferral),
-        ThreadPoolExecutor(options.jobs, thread_name_prefix="encode") as threads,
-    ):
-        async with _connection(pool) as first:
-            await take_down(first, plan.deferral)
-        await _empty(plan, pool)
-        is_unchecked = plan.policy.foreign_keys is ForeignKeys.UNCHECKED
-        loader = Loader(storage, threads, (IGNORE_FOREIGN_KEYS,) if is_unchecked else ())
-        sizes = {table.table.oid: table.size for table in plan.tables}
-        tasks = [*load_tasks(plan, loader, progress), *put_back_tasks(putting_back, find_loads(plan), sizes)]
-        await run_tasks(tasks, pool, options.workers, {LOADS: options.jobs, BUILDS: options.builds})
-    if plan.deferral.objects:
-        async with _connection(pool) as last:
-            await journal.finish(last)
-    return putting_back.failures
-
-
-async def _empty(plan: Plan, pool: asyncpg.Pool) -> None:
-    tasks = [Task(number, partial(truncate, tables=tables)) for number, tables in enumerate(plan.truncated)]
-    await run_tasks(tasks, pool, 1)
-
-
-@asynccontextmanager
-async def _connection(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
-    with translate_errors("connecting to the target"):
-        async with pool.acquire() as connection:
-            yield connection
+    plan = build_plan(draft, found, options.policy, unfinished)
+    if unfinished is None:
+        return plan
+    changes = find_changes(unfinished, record_plan(plan, options.choices, {}))
+    return replace(plan, problems=(*plan.problems, *changes))

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from dbrestore.databases import Databases
 from dbrestore.export.opening import SourceSettings
 from dbrestore.planning.choices import Choices, IfNotEmpty, InheritedRows, PartitionFolders
+from dbrestore.running import Unfinished
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
 
@@ -157,6 +158,12 @@ class Settings(BaseSettings):
     refresh: Annotated[bool, Field(description="Fill the materialized views at the end. Default: refresh.")] = True
     analyze: Annotated[bool, Field(description="ANALYZE what was loaded at the end. Default: analyze.")] = True
     vacuum: Annotated[bool, Field(description="VACUUM (FREEZE) what was loaded at the end.")] = False
+    resume: Annotated[
+        bool, Field(description="Go on with a restore that did not come to its end; without one just begin.")
+    ] = False
+    restart: Annotated[
+        bool, Field(description="Empty what such a restore loaded, put back what it took down, and begin anew.")
+    ] = False
     verbose: Annotated[bool, Field(description="A line for each part.")] = False
     no_rows: Annotated[
         bool, Field(description="Read one footer for each table only: faster, but without the rows.")
@@ -172,6 +179,13 @@ class Settings(BaseSettings):
     def policy(self) -> Policy:
         """What happens to keys and indexes."""
         return Policy(self.foreign_keys, self.indexes)
+
+    @property
+    def unfinished(self) -> Unfinished:
+        """What is done where an earlier run did not come to its end."""
+        if self.resume:
+            return Unfinished.RESUME
+        return Unfinished.RESTART if self.restart else Unfinished.REFUSE
 
     @property
     def source(self) -> SourceSettings:
@@ -217,6 +231,8 @@ class Settings(BaseSettings):
             raise ValueError("if_not_empty, truncate_all and skip_not_empty contradict each other")
         if self.all_databases and self.source_db:
             raise ValueError("all_databases and source_db contradict each other")
+        if self.resume and self.restart:
+            raise ValueError("resume and restart contradict each other")
         return self
 
     def _for_filled(self) -> list[IfNotEmpty]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dbrestore.planning.families import Families
     from dbrestore.target.catalog import Table
     from dbrestore.target.post_data import ForeignKey
+    from dbrestore.target.recorded import RecordedRun
     from dbrestore.target.survey import Survey
 
 TABLES_PER_TRUNCATE = 500
@@ -57,6 +58,14 @@ def treat_existing(tables: Sequence[Table], families: Families, target: Survey, 
     if choice is IfNotEmpty.APPEND:
         return ExistingRows(appended=oids, findings=Findings([f"added to the rows that are there: {names}"]))
     return _Truncation(families, tables, target.post_data.declared_keys).of(filled)
+
+
+def keep_recorded(tables: Iterable[Table], run: RecordedRun) -> ExistingRows:
+    """What an unfinished run decided for ``tables``: some have rows by now that it loaded itself."""
+    recorded = {table.oid for table in run.tables}
+    return ExistingRows(
+        skipped={table.oid for table in tables if table.oid not in recorded}, appended=set(run.rows_before)
+    )
 
 
 class _Truncation:

@@ -1,27 +1,39 @@
-"""The journal: the schema ``dbrestore`` in the target, which has what is down until it is back.
+"""The journal: the schema ``dbrestore`` in the target, which has what a run is to do and what of it is done.
 
-What is taken down is written to it by the transaction that takes it down, and what is put back by the one that puts
-it back: it is right after any crash.
+What a transaction does to the target, it also writes to the journal: a part is marked as loaded by the transaction of
+its COPY, what comes down is recorded by the one that takes it down, and what is back by the one that puts it back. So
+the journal is right after any crash, and whatever it says is done is done once.
 """
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from dbrestore.errors import ConcurrentRunError, DbrestoreError, PrivilegeError, TargetError, UnfinishedRunError
+from dbrestore.errors import (
+    ConcurrentRunError,
+    ConstraintError,
+    DbrestoreError,
+    PrivilegeError,
+    TargetError,
+    UnfinishedRunError,
+)
 from dbrestore.target.connect import transaction, translate_errors
 from dbrestore.target.deferral.model import Step
+from dbrestore.target.recorded import Phase, RecordedPart, RecordedRun, RecordedTable, Summary
 from dbrestore.target.sql import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     import asyncpg
 
 SCHEMA = "dbrestore"
 ABORT_HINT = "`dbrestore abort` puts back what it took down, and keeps the rows."
+UNFINISHED_HINT = f"--resume goes on with it; --restart empties what it loaded and begins anew; {ABORT_HINT}"
 LOCK_KEY = int.from_bytes(b"dbrestor")
 """Of the advisory lock that keeps two runs on one database apart."""
 
@@ -38,6 +50,11 @@ class Journal:
     obstacle: DbrestoreError | None = None
     """Why a new run could not keep a journal."""
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether there is the journal of an earlier run."""
+        return isinstance(self.problem, UnfinishedRunError)
+
 
 async def find_journal(connection: asyncpg.Connection) -> Journal:
     """Look for the journal of an earlier run. Raises TargetError."""
@@ -50,15 +67,28 @@ async def find_journal(connection: asyncpg.Connection) -> Journal:
         if not state["is_ours"]:
             hint = "Rename or drop it: dbrestore keeps its journal in a schema of this name."
             return Journal(TargetError(f"the target has a schema {SCHEMA} that is no journal", hint=hint))
-        run = await connection.fetchrow(_QUERIES["run"])
-    return Journal(_unfinished(run))
+        return Journal(_unfinished(await _summarize(connection)))
 
 
-async def refuse_unfinished(connection: asyncpg.Connection) -> None:
-    """Raise TargetError if there is the journal of an earlier run, or something else where it has to be."""
+async def read_summary(connection: asyncpg.Connection) -> Summary | None:
+    """How far an unfinished run is; None if there is none. Raises TargetError."""
+    if not await _is_unfinished(connection):
+        return None
+    with translate_errors("reading the journal"):
+        return await _summarize(connection)
+
+
+async def _summarize(connection: asyncpg.Connection) -> Summary:
+    row = await connection.fetchrow(_QUERIES["summary"])
+    is_running = await connection.fetchval(_QUERIES["is_locked"], LOCK_KEY)
+    return Summary(**{**row, "phase": Phase(row["phase"]), "down": tuple(row["down"])}, is_running=is_running)
+
+
+async def _is_unfinished(connection: asyncpg.Connection) -> bool:
     found = await find_journal(connection)
-    if found.problem:
+    if found.problem and not found.is_unfinished:
         raise found.problem
+    return found.is_unfinished
 
 
 def _no_privilege() -> DbrestoreError:
@@ -68,23 +98,50 @@ def _no_privilege() -> DbrestoreError:
     )
 
 
-def _unfinished(run: asyncpg.Record | None) -> DbrestoreError:
-    if run is None:
-        return UnfinishedRunError("a restore that hardly began is unfinished", hint=ABORT_HINT)
+def _unfinished(run: Summary) -> UnfinishedRunError:
     return UnfinishedRunError(
-        f"the restore of {run['export_id']} that began {run['started_at']:%Y-%m-%d %H:%M} UTC is unfinished, "
-        f"{run['down']} keys, indexes or triggers are down",
-        hint=ABORT_HINT,
+        f"the restore of {run.export_id} that began {run.started_at:%Y-%m-%d %H:%M} UTC is unfinished, "
+        f"{len(run.down)} keys, indexes or triggers are down, "
+        f"{run.parts_loaded:,} of {run.parts:,} parts are loaded",
+        hint=UNFINISHED_HINT,
     )
 
 
-async def begin(connection: asyncpg.Connection, export_id: str, milestones: Iterable[Step]) -> None:
-    """Make the journal of a run."""
+async def begin(connection: asyncpg.Connection, run: RecordedRun, milestones: Iterable[Step]) -> None:
+    """Make the journal of a run. Raises TargetError."""
     with translate_errors(f"making the journal in the schema {SCHEMA}"):
         async with transaction(connection):
             await connection.execute(_QUERIES["create"])
-            await connection.execute(_QUERIES["begin"], export_id)
+            settings, skipped = json.dumps(run.settings), sorted(run.skipped)
+            await connection.execute(
+                _QUERIES["begin"], run.export_id, run.source_database, settings, skipped, run.phase.value
+            )
+            tables = [
+                (table.oid, table.name, table.columns, table.copy_format, table.rows_before) for table in run.tables
+            ]
+            parts = (
+                (part.key, table.oid, part.size, part.version, part.rows, False)
+                for table in run.tables
+                for part in table.parts
+            )
+            await connection.copy_records_to_table("loaded_table", schema_name=SCHEMA, records=tables)
+            await connection.copy_records_to_table("part", schema_name=SCHEMA, records=parts)
             await record(connection, milestones)
+
+
+async def enter(connection: asyncpg.Connection, phase: Phase) -> None:
+    """Write down what the run does from now on. Raises TargetError."""
+    with translate_errors("writing to the journal"):
+        await connection.execute(_QUERIES["enter"], phase.value)
+
+
+async def claim_parts(connection: asyncpg.Connection, keys: Sequence[str]) -> set[str]:
+    """Mark parts as loaded by this transaction; return those that were not loaded yet, which it has to load.
+
+    It comes before the COPY. Where an earlier transaction was cut off while it committed the same parts, this waits
+    until the server knows how that ended: a load can be run again without asking.
+    """
+    return {row["key"] for row in await connection.fetch(_QUERIES["claim_parts"], keys)}
 
 
 async def record(connection: asyncpg.Connection, steps: Iterable[Step]) -> None:
@@ -97,21 +154,60 @@ async def record(connection: asyncpg.Connection, steps: Iterable[Step]) -> None:
     )
 
 
-async def mark_done(connection: asyncpg.Connection, step: Step) -> None:
-    """Write down that this transaction takes a step."""
-    await connection.execute(_QUERIES["put_back"], step.key)
+async def claim_step(connection: asyncpg.Connection, step: Step, failure: DbrestoreError | None = None) -> bool:
+    """Write down that this transaction takes a step; False if that is done already, by a transaction like this.
+
+    ``failure`` says what was in the way, where the step's fallback is what is done.
+    """
+    message, hint = (failure.message, failure.hint) if failure else (None, None)
+    return await connection.fetchval(_QUERIES["claim_step"], step.key, message, hint) is not None
 
 
-async def read_steps(connection: asyncpg.Connection) -> list[Step] | None:
-    """The milestones, and the steps that are not taken yet; None where there is no journal. Raises TargetError."""
-    found = await find_journal(connection)
-    if found.problem is None:
+async def read_run(connection: asyncpg.Connection) -> RecordedRun | None:
+    """The unfinished run, when all that its server processes were doing has ended; None if there is none.
+
+    To be called under the lock of ``only_run``: whoever else writes to the journal has lost its client. Raises
+    TargetError.
+    """
+    if not await _is_unfinished(connection):
         return None
-    if not isinstance(found.problem, UnfinishedRunError):
-        raise found.problem
+    with translate_errors("reading the journal"):
+        await connection.execute(_QUERIES["end_writers"])
+        async with transaction(connection):
+            await connection.execute(_QUERIES["wait_for_writers"])
+            run = await connection.fetchrow(_QUERIES["run"])
+            tables = await connection.fetch(_QUERIES["tables"])
+            parts: dict[int, list[RecordedPart]] = defaultdict(list)
+            for table_oid, *values in await connection.fetch(_QUERIES["parts"]):
+                parts[table_oid].append(RecordedPart(*values))
+    return RecordedRun(
+        run["export_id"],
+        run["source_database"],
+        json.loads(run["settings"]),
+        tuple(_table(row, parts[row["oid"]]) for row in tables),
+        frozenset(run["skipped"]),
+        Phase(run["phase"]),
+    )
+
+
+def _table(row: asyncpg.Record, parts: Iterable[RecordedPart]) -> RecordedTable:
+    return RecordedTable(
+        row["oid"], row["name"], tuple(row["columns"]), row["copy_format"], tuple(parts), row["rows_before"]
+    )
+
+
+async def read_steps(connection: asyncpg.Connection) -> list[Step]:
+    """The milestones, and the steps that are not taken yet. Raises TargetError."""
     with translate_errors("reading the journal"):
         rows = await connection.fetch(_QUERIES["steps"])
     return [_step(row) for row in rows]
+
+
+async def read_failures(connection: asyncpg.Connection) -> list[DbrestoreError]:
+    """What was in the way of steps that are taken in another way than they should. Raises TargetError."""
+    with translate_errors("reading the journal"):
+        rows = await connection.fetch(_QUERIES["failures"])
+    return [ConstraintError(row["failure"], hint=row["failure_hint"]) for row in rows]
 
 
 def _step(row: asyncpg.Record) -> Step:

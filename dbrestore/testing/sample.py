@@ -15,6 +15,8 @@ class Sample(StrEnum):
 
     SHOP = "sample"
     """A web shop: fourteen tables in two schemas, about 100,000 rows."""
+    TORTURE = "torture"
+    """What comes to the web shop for the torture: a cycle, partitions, triggers."""
     EVERY_TYPE = "every_type"
     """A table for each family of built-in types, with extreme values."""
     CONTRIB_TYPES = "contrib_types"

@@ -290,7 +290,7 @@ def test_what_an_interrupted_restore_took_down_is_in_the_way_of_a_new_one_until_
     assert down >= 2
     told = failed("restore", export, "--dsn", database.dsn, exit_code=4)
     assert re.search(rf"error: the restore of friday that began .* is unfinished, {down} keys, indexes or tr", told)
-    assert "hint: `dbrestore abort` puts back what it took down, and keeps the rows." in told
+    assert "hint: --resume goes on with it; --restart empties what it loaded and begins anew; `dbrestore abort`" in told
     result = run("abort", "--dsn", database.dsn)
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
     assert re.fullmatch(rf"put back {down} keys, indexes and triggers in \S+ s\n", result.stderr)

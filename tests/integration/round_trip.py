@@ -12,7 +12,9 @@ from dbrestore.export.local import LocalStorage
 from dbrestore.export.opening import SourceSettings
 from dbrestore.planning.choices import Choices
 from dbrestore.progress import Progress
-from dbrestore.restore import RestoreOptions, abort, make_plans, restore
+from dbrestore.recovery import abort
+from dbrestore.restore import make_plans, restore
+from dbrestore.running import RestoreOptions
 from dbrestore.simulate import open_destination, simulate
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.target.deferral.policy import Policy

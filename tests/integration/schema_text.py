@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+
+from dbrestore.testing.schema_text import dump_schema
 
 if TYPE_CHECKING:
     from dbrestore.testing.databases import Database
@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
 def schema_text(database: Database) -> str:
     """The schema; skips the test where the machine has no pg_dump that is new enough for the server."""
-    program = str(database.server.tool("pg_dump"))
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    if int(re.findall(r"\d+", version)[0]) < database.server.major_version:
-        pytest.skip(f"{version.strip()} does not read a server of version {database.server.major_version}")
-    command = [program, "--schema-only", "--dbname", database.dsn]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return re.sub(r"^\\(un)?restrict .*$", "", text, flags=re.MULTILINE)  # a key of its own in each dump
+    text = dump_schema(database)
+    if text is None:
+        pytest.skip(f"no pg_dump for a server of version {database.server.major_version}")
+    return text

@@ -19,7 +19,8 @@ from dbrestore.errors import (
 )
 from dbrestore.export.local import LocalStorage
 from dbrestore.progress import Progress
-from dbrestore.restore import RestoreOptions, restore
+from dbrestore.restore import restore
+from dbrestore.running import RestoreOptions
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.target.deferral.execution import choose_build_memory
 from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy

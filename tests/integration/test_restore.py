@@ -10,7 +10,8 @@ from dbrestore.errors import DataError, PrivilegeError, SchemaError, SeveralProb
 from dbrestore.export.local import LocalStorage
 from dbrestore.finishing import FinishingOptions
 from dbrestore.progress import Progress
-from dbrestore.restore import RestoreOptions, restore
+from dbrestore.restore import restore
+from dbrestore.running import RestoreOptions
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
 from dbrestore.testing.sample import Sample, data_sql, schema_sql

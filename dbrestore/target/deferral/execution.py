@@ -80,13 +80,20 @@ class PuttingBack:
     steps: Mapping[str, Step]
     memory: str
     """maintenance_work_mem of each step: checking a foreign key takes it as well (RI_Initial_Check)."""
-    failures: list[DbrestoreError] = field(default_factory=list)
+    _failures: dict[str, DbrestoreError] = field(default_factory=dict)
+    """By the key of the step."""
     _undone: set[str] = field(default_factory=set)
 
-    async def take(self, step: Step, connection: asyncpg.Connection) -> None:
-        """Take a step, unless one that it needs could not be taken.
+    @property
+    def failures(self) -> list[DbrestoreError]:
+        """What could not be put back, or not as it was."""
+        return list(self._failures.values())
 
-        Rows that are in its way are a failure that is kept; others may still succeed. Raises TargetError.
+    async def take(self, step: Step, connection: asyncpg.Connection) -> None:
+        """Take a step, unless it is taken already or one that it needs could not be taken.
+
+        Rows that are in its way are a failure that is kept; others may still succeed. After a connection was lost it
+        can be called again. Raises TargetError.
         """
         lost = self._lost(step.needs)
         if lost is None:
@@ -97,7 +104,7 @@ class PuttingBack:
             return
         self._undone.add(step.key)
         if lost.identity != step.identity:
-            self.failures.append(DataError(f"{step.identity} stays down: it needs {lost.identity}"))
+            self._failures[step.key] = DataError(f"{step.identity} stays down: it needs {lost.identity}")
 
     def _lost(self, keys: Iterable[str]) -> Step | None:
         """The step, among these and what milestones among them need, that could not be taken."""
@@ -109,13 +116,19 @@ class PuttingBack:
                 return lost
         return None
 
-    async def _run(self, connection: asyncpg.Connection, step: Step, statements: Sequence[str]) -> None:
+    async def _run(
+        self,
+        connection: asyncpg.Connection,
+        step: Step,
+        statements: Sequence[str],
+        failure: DbrestoreError | None = None,
+    ) -> None:
         with translate_errors(f"putting back {step.identity}"):
             async with transaction(connection):
-                await connection.execute(_QUERIES["build_settings"], self.memory)
-                for statement in statements:
-                    await connection.execute(statement)
-                await journal.mark_done(connection, step)
+                if await journal.claim_step(connection, step, failure):
+                    await connection.execute(_QUERIES["build_settings"], self.memory)
+                    for statement in statements:
+                        await connection.execute(statement)
 
     async def _give_way(self, connection: asyncpg.Connection, step: Step, error: DataError) -> None:
         message = error.message
@@ -123,13 +136,15 @@ class PuttingBack:
             message += f"; {await _count_orphans(connection, step.identity, step.orphans)}"
         if step.fallback is None:
             self._undone.add(step.key)
-            message += "; it stays down"
-            hint = "Repair the rows; `dbrestore abort` then puts it back."
+            failure = type(error)(
+                f"{message}; it stays down", hint="Repair the rows; `dbrestore abort` then puts it back."
+            )
         else:
-            await self._run(connection, step, step.fallback)
-            message += "; it is back, but NOT VALID"
             hint = f"Repair the rows, then {step.validation}."
-        self.failures.append(type(error)(message, hint=hint))
+            failure = type(error)(f"{message}; it is back, but NOT VALID", hint=hint)
+        self._failures[step.key] = failure
+        if step.fallback is not None:
+            await self._run(connection, step, step.fallback, failure)
 
 
 async def _count_orphans(connection: asyncpg.Connection, identity: str, orphans: str) -> str:

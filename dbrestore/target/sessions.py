@@ -1,0 +1,21 @@
+"""Sessions with the target for what is done one after the other, outside of the scheduler."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from dbrestore.target.connect import translate_errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import asyncpg
+
+
+@asynccontextmanager
+async def one_session(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the pool for the time of the block. Raises ConnectError."""
+    with translate_errors("connecting to the target"):
+        async with pool.acquire() as connection:
+            yield connection
