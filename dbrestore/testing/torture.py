@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_PART = 500
 JOBS = 3
-LONGEST = 1.2
+LONGEST = 0.8
 """Seconds from the first session of a run until it is killed, at most."""
 SOON = 0.4
 """Seconds from the beginning of a phase until then, at most; mostly much less."""

@@ -181,6 +181,24 @@ def test_all_databases_of_an_export_are_restored_one_after_the_other(
     assert second.execute("SELECT count(*) FROM notes") == "2"
 
 
+def test_a_restore_of_several_databases_goes_on_with_the_one_that_failed(
+    whole_server: tuple[Path, Database], database: Database
+) -> None:
+    export, second = whole_server
+    first, last = sorted((database, second), key=lambda each: each.name)
+    table = "books" if last is database else "notes"
+    last.execute(f"ALTER TABLE {table} ADD CONSTRAINT in_the_way CHECK (false)")
+    arguments = ["restore", export, "--dsn", database.dsn.replace(database.name, "{database}"), "--all-databases"]
+    failed(*arguments, exit_code=5)
+    assert "done, not running" in run("status", "--dsn", first.dsn).stdout
+    last.execute(f"ALTER TABLE {table} DROP CONSTRAINT in_the_way")
+    result = run(*arguments, "--resume")
+    assert result.returncode == 0, result.stderr
+    assert (database.execute(COUNTS), second.execute("SELECT count(*) FROM notes")) == (LOADED, "2")
+    for each in (first, last):
+        assert each.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'dbrestore'") == "0"
+
+
 def test_no_database_is_changed_while_another_one_has_problems(
     whole_server: tuple[Path, Database], database: Database
 ) -> None:
