@@ -12,7 +12,7 @@
     │   ├── ConnectError                no connection
     │   ├── SchemaError                 tables or columns do not fit the export
     │   ├── PrivilegeError              the role may not do it
-    │   └── UnfinishedRunError          an earlier restore left something down
+    │   └── UnfinishedRunError          an earlier restore did not come to its end
     ├── DataError                   5   a value or a constraint
     │   ├── InvalidValueError           a value that its column cannot hold
     │   └── ConstraintError             a row that a key or check refuses
@@ -94,7 +94,7 @@ class PrivilegeError(TargetError):
 
 
 class UnfinishedRunError(TargetError):
-    """An earlier restore has neither come to its end nor been aborted."""
+    """An earlier restore has neither come to its end nor been aborted, or cannot be gone on with."""
 
 
 class DataError(DbrestoreError):

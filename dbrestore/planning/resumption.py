@@ -80,7 +80,7 @@ def _settings_changes(was: RecordedRun, now: RecordedRun) -> Iterator[str]:
     for name in sorted(was.settings.keys() | now.settings.keys()):
         before, after = was.settings.get(name), now.settings.get(name)
         if before != after:
-            yield f"--{name.replace('_', '-')} was {_shown(before)}, and is {_shown(after)}"
+            yield f"{name.replace('_', ' ')}: {_shown(before)} then, {_shown(after)} now"
 
 
 def _shown(value: Any) -> str:

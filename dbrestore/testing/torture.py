@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 
 ROWS_PER_PART = 500
 JOBS = 3
-LONGEST = 0.4
-"""Seconds from what a kill waits for until it comes, at most."""
+LONGEST = 0.8
+"""Seconds from the first session of a run until it is killed, at most."""
+SOON = 0.4
+"""Seconds from the beginning of a phase until then, at most; mostly much less."""
 LAUNCH_SECONDS = 60.0
 END_SECONDS = 120.0
 BACKENDS_GO_IN = 30.0
@@ -106,7 +108,7 @@ class Torture:
         phase = NO_JOURNAL
         while True:
             is_last = self.killed_in.total() >= self.kills
-            kill = None if is_last else _Kill(chance.choice(_moments(phase)), LONGEST * chance.random() ** 3)
+            kill = None if is_last else _choose_kill(chance, phase)
             code, said, phase = await self._run(target, arguments, kill)
             if code == 0 or (code == TargetError.exit_code and FILLED in said):
                 return
@@ -177,10 +179,11 @@ async def _read_phase(watcher: asyncpg.Connection) -> str:
         return NO_JOURNAL
 
 
-def _moments(phase: str) -> list[str]:
-    """What a kill can wait for where the last one came in ``phase``."""
+def _choose_kill(chance: random.Random, phase: str) -> _Kill:
+    """A kill that waits for one of the phases that come after ``phase``, the last one's, or for the first session."""
     passed = PHASES.index(phase) + 1 if phase in {Phase.LOADING, Phase.FINISHING} else 0
-    return ["", *(later for later in PHASES[passed:] if later != Phase.DONE)]
+    awaited = chance.choice(["", *(later for later in PHASES[passed:] if later != Phase.DONE)])
+    return _Kill(awaited, SOON * chance.random() ** 3 if awaited else LONGEST * chance.random())
 
 
 def main() -> int:

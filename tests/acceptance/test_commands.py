@@ -181,6 +181,24 @@ def test_all_databases_of_an_export_are_restored_one_after_the_other(
     assert second.execute("SELECT count(*) FROM notes") == "2"
 
 
+def test_a_restore_of_several_databases_goes_on_with_the_one_that_failed(
+    whole_server: tuple[Path, Database], database: Database
+) -> None:
+    export, second = whole_server
+    first, last = sorted((database, second), key=lambda each: each.name)
+    table = "books" if last is database else "notes"
+    last.execute(f"ALTER TABLE {table} ADD CONSTRAINT in_the_way CHECK (false)")
+    arguments = ["restore", export, "--dsn", database.dsn.replace(database.name, "{database}"), "--all-databases"]
+    failed(*arguments, exit_code=5)
+    assert "done, not running" in run("status", "--dsn", first.dsn).stdout
+    last.execute(f"ALTER TABLE {table} DROP CONSTRAINT in_the_way")
+    result = run(*arguments, "--resume")
+    assert result.returncode == 0, result.stderr
+    assert (database.execute(COUNTS), second.execute("SELECT count(*) FROM notes")) == (LOADED, "2")
+    for each in (first, last):
+        assert each.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'dbrestore'") == "0"
+
+
 def test_no_database_is_changed_while_another_one_has_problems(
     whole_server: tuple[Path, Database], database: Database
 ) -> None:
@@ -298,6 +316,38 @@ def test_what_an_interrupted_restore_took_down_is_in_the_way_of_a_new_one_until_
     database.execute("TRUNCATE shelves, books; ALTER TABLE books ALTER title TYPE text")
     assert run("restore", export, "--dsn", database.dsn).returncode == 0
     assert (database.execute(COUNTS), database.execute(KEYS)) == (LOADED, keys)
+
+
+def test_a_killed_restore_is_told_of_by_status_and_gone_on_with(export: Path, database: Database) -> None:
+    keys = database.execute(KEYS)
+    add_check(database, "PERFORM pg_sleep(0.01);")
+    command = [COMMAND, "restore", str(export), "--dsn", database.dsn, "--jobs", "2"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while database.execute(COPYING) != "2":
+            assert process.poll() is None
+        alive = json.loads(run("status", "--dsn", database.dsn, "--json").stdout)
+        process.kill()
+    while database.execute(CONNECTED) != "0":
+        time.sleep(0.01)
+    assert (alive["is_unfinished"], alive["is_running"], alive["phase"], alive["parts"]) == (True, True, "loading", 6)
+    told = run("status", "--dsn", database.dsn)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith(f"friday ({database.name}), since ")
+    assert "loading, not running: its process died, or was stopped" in told.stdout
+    assert "parts   0 of 6\n" in told.stdout
+    assert "down    foreign key books_shelf_fkey of public.books\n" in told.stdout
+    assert "--resume" in failed("restore", export, "--dsn", database.dsn, exit_code=4)
+    database.execute("ALTER TABLE books DROP CONSTRAINT checked")
+    resumed = run("restore", export, "--dsn", database.dsn, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert (database.execute(COUNTS), database.execute(KEYS)) == (LOADED, keys)
+    assert run("status", "--dsn", database.dsn).stdout == "no restore is unfinished\n"
+    assert json.loads(run("status", "--dsn", database.dsn, "--json").stdout) == {"is_unfinished": False}
+
+
+def test_to_resume_and_to_restart_contradict_each_other(export: Path, database: Database) -> None:
+    told = failed("restore", export, "--dsn", database.dsn, "--resume", "--restart", exit_code=2)
+    assert "resume and restart contradict each other" in told
 
 
 def test_there_is_nothing_to_abort_where_no_restore_is_unfinished(database: Database) -> None:

@@ -14,7 +14,7 @@ from dbrestore.planning.choices import Choices
 from dbrestore.progress import Progress
 from dbrestore.recovery import abort
 from dbrestore.restore import make_plans, restore
-from dbrestore.running import RestoreOptions
+from dbrestore.running import RestoreOptions, Unfinished
 from dbrestore.simulate import open_destination, simulate
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.target.deferral.policy import Policy
@@ -42,6 +42,7 @@ async def restore_export(
     user: str | None = None,
     verbose: bool = False,
     policy: Policy = DEFAULT_POLICY,
+    unfinished: Unfinished = Unfinished.REFUSE,
     **choices: Any,
 ) -> tuple[Plan, str]:
     """What was done, and what was said."""
@@ -49,7 +50,7 @@ async def restore_export(
     [plan] = await restore(
         LocalStorage(folder),
         ConnectionSettings(SecretStr(database.dsn), user=user),
-        RestoreOptions(choices=Choices(**choices), policy=policy, jobs=jobs),
+        RestoreOptions(choices=Choices(**choices), policy=policy, unfinished=unfinished, jobs=jobs),
         Progress(verbose=verbose, stream=said),
     )
     return plan, said.getvalue()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from dbrestore.errors import ExportError
+    from dbrestore.target.recorded import RecordedRun
 
 ID = pa.schema([("id", pa.int32())])
 INTEGER = Type(23, "int4recv", NO_TYPMOD, None)
@@ -127,6 +128,7 @@ def plan(
     filled: Collection[int] = (),
     problems: Sequence[ExportError] = (),
     warnings: Sequence[str] = (),
+    resumed: RecordedRun | None = None,
     **choices: Any,
 ) -> Plan:
     """The plan for ``tables``; ``sources`` is by default one for each of them.
@@ -138,7 +140,7 @@ def plan(
     target = survey_of(tables, keys, filled)
     draft = draft_plan(export(sources, problems=problems, warnings=warnings), "shop", target, Choices(**choices))
     footers = {key: footer for source in sources for key, footer in source.footers.items()}
-    return build_plan(draft, {file.key: footers[file.key] for file in draft.files()}, policy)
+    return build_plan(draft, {file.key: footers[file.key] for file in draft.files()}, policy, resumed)
 
 
 def survey_of(

@@ -1,14 +1,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 
 from dbrestore.errors import ConnectError, PartError, SeveralProblemsError
 from dbrestore.planning.choices import IfNotEmpty
-from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines, readable_bytes
+from dbrestore.report import (
+    export_lines,
+    plan_lines,
+    plan_object,
+    problem_lines,
+    readable_bytes,
+    status_lines,
+    status_object,
+)
 from dbrestore.target.deferral.policy import Policy
+from dbrestore.target.recorded import Phase, Summary
 from tests.unit.plans import ID, POINT, Source, column, export, foreign_key, plan, table
 
 PLACES = table(1, "places", column("id"), column("spot", POINT, "point"))
@@ -117,6 +128,40 @@ def test_an_export_is_shown_by_database_or_by_table() -> None:
         "shop      public.places      1  2.0 KiB",
         "shop      public.visits      2    200 B",
     ]
+
+
+STATUS = Summary(
+    export_id="friday",
+    source_database="shop",
+    phase=Phase.LOADING,
+    started_at=datetime(2026, 11, 20, 3, 0, tzinfo=UTC),
+    tables=3,
+    tables_loaded=1,
+    parts=1000,
+    parts_loaded=20,
+    rows=5000,
+    rows_loaded=400,
+    down=("index a of public.t",),
+    is_running=True,
+)
+
+
+def test_the_status_of_a_run_says_how_far_it_is_and_what_is_down() -> None:
+    assert list(status_lines(STATUS)) == [
+        "friday (shop), since 2026-11-20 03:00:00 UTC",
+        "loading, running",
+        "tables  1 of 3",
+        "parts   20 of 1,000",
+        "rows    400 of 5,000",
+        "down    index a of public.t",
+    ]
+    read = json.loads(json.dumps(status_object(STATUS)))
+    assert (read["is_unfinished"], read["phase"], read["started_at"]) == (True, "loading", "2026-11-20T03:00:00+00:00")
+
+
+def test_the_status_of_a_run_that_died_says_what_can_be_done() -> None:
+    *_, hint = status_lines(replace(STATUS, is_running=False))
+    assert all(way in hint for way in ("--resume", "--restart", "`dbrestore abort`"))
 
 
 def test_an_error_is_shown_with_its_hint() -> None:

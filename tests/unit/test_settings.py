@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from dbrestore.databases import Databases
 from dbrestore.planning.choices import Choices, IfNotEmpty
+from dbrestore.running import Unfinished
 from dbrestore.settings import MOST_JOBS_BY_DEFAULT, Settings, default_jobs
 from dbrestore.target.connect import ConnectionSettings
 
@@ -101,3 +102,13 @@ def test_tables_with_rows_have_short_names(told: dict[str, Any], choice: IfNotEm
 def test_settings_that_contradict_each_other_are_refused(told: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="contradict each other"):
         Settings(**told)
+
+
+@pytest.mark.parametrize(
+    ("given", "unfinished"),
+    [({}, Unfinished.REFUSE), ({"resume": True}, Unfinished.RESUME), ({"restart": True}, Unfinished.RESTART)],
+)
+def test_an_unfinished_run_is_in_the_way_unless_something_is_said_about_it(
+    given: dict[str, Any], unfinished: Unfinished
+) -> None:
+    assert Settings(**given).unfinished is unfinished
