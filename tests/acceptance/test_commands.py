@@ -334,7 +334,7 @@ def test_a_killed_restore_is_told_of_by_status_and_gone_on_with(export: Path, da
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith(f"friday ({database.name}), since ")
     assert "loading, not running: its process died, or was stopped" in told.stdout
-    assert "parts   0 of 6\n" in told.stdout
+    assert re.search(r"^parts   [0-5] of 6$", told.stdout, re.MULTILINE)
     assert "down    foreign key books_shelf_fkey of public.books\n" in told.stdout
     assert "--resume" in failed("restore", export, "--dsn", database.dsn, exit_code=4)
     database.execute("ALTER TABLE books DROP CONSTRAINT checked")

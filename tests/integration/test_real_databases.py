@@ -13,6 +13,7 @@ from dbrestore.errors import (
     VerificationError,
 )
 from dbrestore.planning.choices import IfNotEmpty, InheritedRows, PartitionFolders
+from dbrestore.running import Unfinished
 from tests.exports import leave_out
 from tests.integration.round_trip import export_database, fetch, find_differences, plan_restore, restore_export
 
@@ -176,8 +177,7 @@ async def test_a_leaf_with_other_bounds_refuses_rows_with_a_hint_that_helps(
         await restore_export(exported, target)
     assert caught.value.hint is not None
     assert "--partitions via-parent" in caught.value.hint
-    choices: dict[str, Any] = {"partitions": PartitionFolders.VIA_PARENT, "if_not_empty": IfNotEmpty.TRUNCATE}
-    await restore_export(exported, target, **choices)
+    await restore_export(exported, target, unfinished=Unfinished.RESTART, partitions=PartitionFolders.VIA_PARENT)
     assert await fetch(target, ALL_ROWS) == await fetch(source, ALL_ROWS)
 
 
