@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dbrestore.export.storage import Content
 
-BATCH_ROWS = 16 * 1024
+BATCH_ROWS = 8 * 1024
 """Small enough for a batch of common rows to stay in the processor's cache while it is encoded."""
 BATCH_BYTES = 4 * 1024**2
 READ_BYTES = 64 * 1024

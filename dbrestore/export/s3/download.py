@@ -22,7 +22,7 @@ RANGE_BYTES = 8 * 1024**2
 """Larger objects come in ranges of this size."""
 RANGES_AT_A_TIME = 4
 """Of one object."""
-BLOCK_BYTES = 1024**2
+BLOCK_BYTES = 256 * 1024
 """Handed over at a time."""
 
 Write: TypeAlias = "Callable[[int, bytes], Awaitable[None]]"
