@@ -55,6 +55,7 @@ _CLASSES: tuple[tuple[type[Exception], type[DbrestoreError]], ...] = (
     (asyncpg.TooManyConnectionsError, ConnectError),
     (asyncpg.PostgresError, TargetError),
     (asyncpg.InterfaceError, ConnectError),
+    (asyncpg.InternalClientError, ConnectError),  # a statement on a connection that was lost during the one before
     (OSError, ConnectError),
     (TimeoutError, ConnectError),
 )
