@@ -19,6 +19,7 @@ from dbrestore.export.layout import read_export
 from dbrestore.export.opening import open_storage
 from dbrestore.finishing import FinishingOptions
 from dbrestore.options import (
+    AWS,
     BUILDS,
     DATABASES,
     DIFFERENCES,
@@ -96,7 +97,7 @@ async def _restore(source: str, settings: Settings) -> None:
 
 
 @app.command()
-@takes(*TARGET, "jobs", *BUILDS)
+@takes(*TARGET, *AWS, "jobs", *BUILDS)
 def abort(*, settings: Settings) -> None:
     """Put back the keys, indexes and triggers that an unfinished restore took down. Keeps the rows.
 
@@ -106,7 +107,7 @@ def abort(*, settings: Settings) -> None:
 
 
 @app.command()
-@takes(*TARGET)
+@takes(*TARGET, *AWS)
 def status(*, settings: Settings, as_json: StatusJson = False) -> None:
     """Show how far a restore is, whether it is running, and what is down.
 

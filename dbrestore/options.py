@@ -17,8 +17,12 @@ from dbrestore.settings import ENVIRONMENT_PREFIX, SHORT_FLAGS, Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TARGET = ("dsn", "db_host", "db_port", "db_user", "db_name")
-S3 = ("aws_profile", "aws_region", "aws_endpoint_url", "aws_anonymous", "aws_requester_pays", "retry_for")
+TARGET = (
+    "dsn", "db_host", "db_port", "db_user", "db_name",
+    "db_sslmode", "db_sslrootcert", "db_sslcert", "db_sslkey", "db_iam_auth",
+)  # fmt: skip
+AWS = ("aws_profile", "aws_region")
+S3 = (*AWS, "aws_endpoint_url", "aws_anonymous", "aws_requester_pays", "retry_for")
 DATABASES = ("source_db", "all_databases")
 SELECTION = (
     "include_tables", "exclude_tables", "include_schemas", "exclude_schemas", "strict", "map_schema", "map_table",

@@ -19,6 +19,8 @@ from dbrestore.planning.choices import Choices, IfNotEmpty, InheritedRows, Parti
 from dbrestore.running import Unfinished
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
+from dbrestore.target.iam import IamOptions
+from dbrestore.target.tls import TlsMode, TlsOptions
 
 ENVIRONMENT_PREFIX = "DBRESTORE_"
 MOST_JOBS_BY_DEFAULT = 8
@@ -65,9 +67,26 @@ class Settings(BaseSettings):
     db_user: Annotated[str | None, Field(description="Role to connect as.")] = None
     db_name: Annotated[str | None, Field(description="Database of the target.")] = None
 
-    aws_profile: Annotated[str | None, Field(description="Profile of the AWS configuration for S3.")] = None
+    db_sslmode: Annotated[
+        TlsMode | None,
+        Field(
+            description="TLS to the target, as libpq's sslmode. Default: prefer; with a root certificate verify-full."
+        ),
+    ] = None
+    db_sslrootcert: Annotated[
+        str | None,
+        Field(description="File of the certificates that the target's is verified by, or `system`."),
+    ] = None
+    db_sslcert: Annotated[str | None, Field(description="File of the client's certificate for the target.")] = None
+    db_sslkey: Annotated[str | None, Field(description="File of that certificate's key.")] = None
+    db_iam_auth: Annotated[
+        bool, Field(description="Connect with tokens of AWS IAM, a new one for each connection; needs TLS.")
+    ] = False
+
+    aws_profile: Annotated[str | None, Field(description="Profile of the AWS configuration.")] = None
     aws_region: Annotated[
-        str | None, Field(description="Region of the bucket. Default: AWS's own settings; S3 corrects a wrong one.")
+        str | None,
+        Field(description="Region of the bucket, and of --db-iam-auth where the host names none. Default: AWS's own."),
     ] = None
     aws_endpoint_url: Annotated[
         str | None, Field(description="URL of an S3 server that is not AWS: MinIO, LocalStack.")
@@ -173,7 +192,15 @@ class Settings(BaseSettings):
     @property
     def connection(self) -> ConnectionSettings:
         """Where the target is."""
-        return ConnectionSettings(self.dsn, self.db_host, self.db_port, self.db_user, self.db_name)
+        return ConnectionSettings(
+            self.dsn,
+            self.db_host,
+            self.db_port,
+            self.db_user,
+            self.db_name,
+            TlsOptions(self.db_sslmode, self.db_sslrootcert, self.db_sslcert, self.db_sslkey),
+            IamOptions(self.aws_profile, self.aws_region) if self.db_iam_auth else None,
+        )
 
     @property
     def policy(self) -> Policy:

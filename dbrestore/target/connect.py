@@ -8,9 +8,11 @@ to heed (asyncpg 0.31 and 0.32).
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import ssl
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import asyncpg
@@ -27,13 +29,20 @@ from dbrestore.errors import (
     TargetError,
     UsageError,
 )
-from dbrestore.target.address import check_dsn, find_service, shown_hosts
+from dbrestore.target.address import check_dsn, find_parameters, find_service, rewrite_dsn, shown_hosts
+from dbrestore.target.iam import IamOptions, find_login, open_token_maker
+from dbrestore.target.pooler import refuse_transaction_pooler
+from dbrestore.target.refusals import explained, hint_for
+from dbrestore.target.tls import TlsMode, TlsOptions, find_mode, load_certificate, make_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from dbrestore.target.address import Parameters
+
+STARTUP_SETTINGS = {"application_name": "dbrestore"}
 SESSION_SETTINGS = {
-    "application_name": "dbrestore",
+    **STARTUP_SETTINGS,
     "datestyle": "ISO",
     "intervalstyle": "postgres",
     "timezone": "UTC",
@@ -62,6 +71,8 @@ _CLASSES: tuple[tuple[type[Exception], type[DbrestoreError]], ...] = (
 FOREIGN_ERRORS = tuple(foreign for foreign, _ in _CLASSES)
 """What asyncpg raises."""
 
+CONNECT_HINT = "Where the target is, --dsn or --db-host and the like say, or PGHOST and the like."
+
 PLACEHOLDER = "{database}"
 """Stands in a DSN or a database's name for the name that the database has in the export."""
 
@@ -79,6 +90,15 @@ class ConnectionSettings:
     port: int | None = None
     user: str | None = None
     database: str | None = None
+    tls: TlsOptions = field(default_factory=TlsOptions)
+    iam: IamOptions | None = None
+    """For a token of AWS IAM in place of a password."""
+
+    @property
+    def parameters(self) -> dict[str, str | None]:
+        """Those of libpq that are given here rather than in the DSN."""
+        port = str(self.port) if self.port else None
+        return {"host": self.host, "port": port, "user": self.user, "dbname": self.database, **self.tls.parameters}
 
     @property
     def has_placeholder(self) -> bool:
@@ -99,12 +119,14 @@ def _connection_errors(settings: ConnectionSettings, dsn: str) -> Iterator[None]
         with translate_errors(f"connecting to the target{f' at {host}' if host else ''}"):
             try:
                 yield
+            except ssl.SSLError:  # some of which are ValueErrors
+                raise
             except ValueError as error:
                 raise UsageError(f"the connection settings make no sense: {error}") from error
             except KeyError as error:  # getpass.getuser() of a user id without a name, as containers have them
                 raise UsageError("no role to connect as is given", hint="Name one with --db-user or PGUSER.") from error
     except ConnectError as error:
-        error.hint = error.hint or "Where the target is, --dsn or --db-host and the like say, or PGHOST and the like."
+        error.hint = error.hint or hint_for(error.__cause__) or CONNECT_HINT
         raise
 
 
@@ -112,32 +134,68 @@ def _connection_errors(settings: ConnectionSettings, dsn: str) -> Iterator[None]
 async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[asyncpg.Pool]:
     """A pool of at most ``size`` connections, with the session settings that a load needs.
 
-    Raises UsageError where the settings make no sense, ConnectError where they lead to no database.
+    Raises UsageError where the settings make no sense, ConnectError where they lead to no database or to a pooler that
+    keeps no sessions.
     """
     dsn = settings.dsn.get_secret_value() if settings.dsn else "postgresql://"
     check_dsn(dsn)
-    with _connection_errors(settings, dsn):
-        pool = await asyncpg.create_pool(
-            dsn,
-            service=find_service(dsn),
-            host=settings.host,
-            port=settings.port,
-            user=settings.user,
-            database=settings.database,
-            min_size=1,
-            max_size=size,
-            max_inactive_connection_lifetime=0,
-            command_timeout=None,
-            reset=_keep,
-            server_settings=SESSION_SETTINGS,
-        )
-    try:
-        yield pool
-    except BaseException:
-        pool.terminate()
-        raise
-    else:
-        await pool.close()
+    service, in_service = find_service(dsn)
+    parameters = find_parameters(dsn, in_service, settings.parameters)
+    async with AsyncExitStack() as stack:
+        arguments = {
+            "dsn": rewrite_dsn(dsn, settings.tls.parameters),
+            "service": service,
+            "host": settings.host,
+            "port": settings.port,
+            "user": settings.user,
+            "database": settings.database,
+            "command_timeout": None,
+            "server_settings": STARTUP_SETTINGS,
+            **await _choose_protection(settings, parameters, stack),
+        }
+        with _connection_errors(settings, dsn):
+            pool = await asyncpg.create_pool(
+                **arguments,
+                min_size=1,
+                max_size=size,
+                max_inactive_connection_lifetime=0,
+                init=prepare_session,
+                reset=_keep,
+            )
+        try:
+            with _connection_errors(settings, dsn):
+                async with pool.acquire() as connection:
+                    await refuse_transaction_pooler(connection, partial(asyncpg.connect, **arguments))
+            yield pool
+        except BaseException:
+            pool.terminate()
+            raise
+        else:
+            await pool.close()
+
+
+async def _choose_protection(
+    settings: ConnectionSettings, parameters: Parameters, stack: AsyncExitStack
+) -> dict[str, Any]:
+    """What asyncpg is told of TLS, and of the password where that is a token. Raises UsageError."""
+    mode = find_mode(parameters)
+    chosen: dict[str, Any] = {"ssl": mode}
+    if settings.iam is not None:
+        mode = mode or TlsMode.REQUIRE
+        if not mode.is_sure:
+            hint = "Take require, or verify-full with --db-sslrootcert."
+            raise UsageError(f"--db-iam-auth needs TLS, and sslmode is {mode}", hint=hint)
+        chosen["password"] = await stack.enter_async_context(open_token_maker(settings.iam, find_login(parameters)))
+    if mode and mode.is_sure:
+        chosen["ssl"] = make_context(mode, parameters)
+    elif mode is not TlsMode.DISABLE:
+        load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), parameters)  # asyncpg's errors would not name it
+    return chosen
+
+
+async def prepare_session(connection: asyncpg.Connection) -> None:
+    """Set what a load relies on. Not as startup parameters, of which a pooler takes few."""
+    await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in SESSION_SETTINGS.items()))
 
 
 async def _keep(_: asyncpg.Connection) -> None:
@@ -198,7 +256,7 @@ def translate_errors(doing: str) -> Iterator[None]:
 def translated(error: Exception, doing: str) -> DbrestoreError:
     """The error of dbrestore that an error of asyncpg is, with the server's own message, detail and hint."""
     kind = next(ours for foreign, ours in _CLASSES if isinstance(error, foreign))
-    text = getattr(error, "message", None) or str(error) or type(error).__name__
+    text = getattr(error, "message", None) or explained(error) or str(error) or type(error).__name__
     detail = getattr(error, "detail", None)
     shown = f"{_cut(text)} ({_cut(detail)})" if detail else _cut(text)
     return kind(f"{doing}: {shown}", hint=getattr(error, "hint", None))
