@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 6
 """Transactions that are looked at: a pooler may happen to give the same process several times."""
-PROBE_SECONDS = 15.0
+PROBE_SECONDS = 30.0
 HINT = "Connect to the server itself, not to the pooler; or have that keep a server process for each session."
 POOLER_ERRORS = (
     asyncpg.InvalidSQLStatementNameError,
