@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint format torture bench test-matrix clean
+.PHONY: help venv demo test check lint format torture fuzz bench test-matrix clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,6 +40,9 @@ format: $(STAMP) ## Put the code into form
 
 torture: $(STAMP) ## Kill restores 200 times and look at what comes of them (KILLS, SEED)
 	$(BIN)/python -m dbrestore.testing.torture
+
+fuzz: $(STAMP) ## Try damaged exports for 5 minutes (SECONDS, SEED, CASE)
+	$(BIN)/python -m dbrestore.testing.fuzz
 
 bench: $(STAMP) ## Measure loading against psql
 	$(BIN)/python -m benchmarks.load_ratio

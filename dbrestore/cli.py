@@ -31,6 +31,8 @@ from dbrestore.options import (
     UNFINISHED,
     takes,
 )
+from dbrestore.printing import printable
+from dbrestore.process_title import hide_passwords
 from dbrestore.progress import Progress
 from dbrestore.recovery import abort as run_abort
 from dbrestore.recovery import read_status
@@ -114,7 +116,10 @@ def status(*, settings: Settings, as_json: StatusJson = False) -> None:
     Example: dbrestore status --dsn postgresql://me@localhost/shop
     """
     found = _run(read_status(settings.connection))
-    _print([json.dumps(status_object(found), indent=2)] if as_json else status_lines(found))
+    if as_json:
+        typer.echo(json.dumps(status_object(found), indent=2))
+    else:
+        _print(status_lines(found))
 
 
 @app.command()
@@ -129,7 +134,7 @@ def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     made = _run(_plan(source, settings))
     if as_json:
         objects = [plan_object(each) for each in made]
-        _print([json.dumps(objects if settings.databases.may_be_several else objects[0], indent=2)])
+        typer.echo(json.dumps(objects if settings.databases.may_be_several else objects[0], indent=2))
     else:
         _print(chain.from_iterable(plan_lines(each) for each in made))
     raise_problems(problems_of(made))
@@ -248,12 +253,12 @@ def _loop_factory() -> Any:
 
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        typer.echo(line)
+        typer.echo(printable(line))
 
 
 def _complain(lines: Iterable[str]) -> None:
     for line in lines:
-        typer.echo(line, err=True)
+        typer.echo(printable(line), err=True)
 
 
 def _show_version(wanted: bool) -> None:
@@ -273,6 +278,7 @@ def _common(
 
 def main() -> NoReturn:
     """The command ``dbrestore``."""
+    hide_passwords()
     try:
         app()
     except DbrestoreError as error:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from dbrestore.printing import printable
 from dbrestore.target.journal import SCHEMA, UNFINISHED_HINT
 
 if TYPE_CHECKING:
@@ -100,4 +101,4 @@ class Progress:
 
     def _say(self, line: str) -> None:
         self._said = time.monotonic()
-        print(line, file=self.stream, flush=True)
+        print(printable(line), file=self.stream, flush=True)

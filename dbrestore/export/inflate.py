@@ -94,9 +94,10 @@ class GzippedPart:
             return None
         try:
             inflated, segments = _inflated_group(self._content, self._groups[group])
+            metadata = _metadata(self._footer, inflated)
         except (OtherFormError, PageError, ThriftError):
             return None
-        return InflatedGroup(_metadata(self._footer, inflated), pa.PythonFile(_SegmentedFile(segments), mode="r"))
+        return InflatedGroup(metadata, pa.PythonFile(_SegmentedFile(segments), mode="r"))
 
 
 def _read_footer(content: memoryview) -> Struct:

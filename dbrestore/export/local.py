@@ -77,7 +77,7 @@ class LocalStorage:
         while folders:
             folder = folders.pop()
             for entry in _entries(self._root / folder):
-                key = folder + entry.name
+                key = folder + _readable(entry.name, self._root / folder)
                 if entry.is_dir(follow_symlinks=False):
                     if key.startswith(prefix) or prefix.startswith(key + "/"):
                         folders.append(key + "/")
@@ -105,6 +105,17 @@ class LocalStorage:
                 )
             stream.seek(start)
             return stream.read(length)
+
+
+def _readable(name: str, folder: Path) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise LayoutError(
+            f"{folder} holds a name that is not UTF-8: {os.fsencode(name)!r}",
+            hint="AWS writes no such name: remove it, or copy the export again.",
+        ) from None
+    return name
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -40,6 +40,9 @@ COMPLETE = "COMPLETE"
 SKIPPED_DATABASE = "skippedDatabase"
 DATABASE_IS_EMPTY = "DATABASE_IS_EMPTY"
 
+MOST_VALUES = 30_000_000
+"""In a file: the manifest of 100,000 tables with 30 columns each has as many. Read they take up to 80 bytes each."""
+
 MAX_ERRORS_SHOWN = 3
 MAX_REASON_CHARACTERS = 300
 
@@ -83,7 +86,7 @@ class ExportInfo(BaseModel):
         alias_generator=to_camel, extra="ignore", frozen=True, hide_input_in_errors=True, populate_by_name=True
     )
 
-    export_task_identifier: str
+    export_task_identifier: Annotated[str, Field(pattern=r"^[^\x00]+$")]
     status: str
     source_arn: _Informative[str] = None
     """Of a snapshot, or of a cluster (``…:cluster:<name>``) where a live cluster was exported."""
@@ -216,6 +219,8 @@ def parse_tables_info(data: bytes, key: str) -> tuple[TableEntry, ...]:
 
 
 def _parsed(adapter: TypeAdapter[_T], data: bytes, key: str) -> _T:
+    if sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ManifestError(f"{key} holds more than a manifest does: over {MOST_VALUES:,} values")
     try:
         return adapter.validate_json(data.removeprefix(codecs.BOM_UTF8), context={})
     except ValidationError as error:

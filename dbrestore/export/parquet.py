@@ -24,8 +24,15 @@ if TYPE_CHECKING:
 TAIL_BYTES = 64 * 1024
 """What is read of a file at first: nearly all footers are smaller."""
 
-MAX_FOOTER_BYTES = 256 * 1024**2
-"""A larger one is taken for a damaged length."""
+MAX_FOOTER_BYTES = 16 * 1024**2
+"""A larger one is taken for a damaged length: 1600 columns, each with the longest statistics that parquet-mr writes,
+come to half of it."""
+
+MOST_STRUCTS = 1_000_000
+"""In a footer: pyarrow holds up to 700 bytes of memory for each, of which three bytes of the file may make one."""
+
+MOST_COLUMNS = 1600
+"""Of a table (PostgreSQL's access/htup_details.h, MaxHeapAttributeNumber)."""
 
 SMALL_FOOTER_BYTES = 16 * 1024
 """Parsed in less time than a thread takes to be told of it."""
@@ -131,8 +138,12 @@ def _footer_length(file: StoredFile, tail: bytes) -> int:
 
 def _parsed(file: StoredFile, footer: bytes, schemas: SharedSchemas) -> Footer:
     """pyarrow looks no further than the footer, so it takes the tail for a whole file."""
+    if footer.count(0) > MOST_STRUCTS:  # the byte that each struct ends with
+        raise PartError(f"{file.key} is damaged: its footer holds more than any table has", hint=_COPY_AGAIN)
     try:
         metadata = pq.read_metadata(pa.BufferReader(footer))
+        if metadata.num_columns > MOST_COLUMNS:
+            raise PartError(f"{file.key} has {metadata.num_columns} columns, and no table has more than {MOST_COLUMNS}")
         schema = schemas.of(metadata.schema)
         groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -43,6 +43,7 @@ def read_batches(content: Content, key: str, columns: Sequence[str]) -> Iterator
             rows = 0
             for batch in file.iter_batches(batch_rows, row_groups=[group], columns=list(columns), use_threads=False):
                 rows += batch.num_rows
+                _check_references(batch)
                 yield from _split_repeated(batch.select(list(columns)))
             if rows != metadata.num_rows:
                 raise OSError(f"a row group has {rows} rows, not {metadata.num_rows}")
@@ -82,6 +83,15 @@ def _row_groups(content: pa.Buffer) -> Iterator[tuple[pq.ParquetFile, int]]:
 def _string_columns(schema: pq.ParquetSchema, places: Collection[int]) -> list[str]:
     columns = [schema.column(place) for place in places if place < len(schema)]
     return [column.path for column in columns if column.logical_type.type == "STRING"]
+
+
+def _check_references(batch: pa.RecordBatch) -> None:
+    """pyarrow does not look whether a dictionary has what is referred to, and its kernels rely on that."""
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_dictionary(array.type):
+            extent = pc.min_max(array.indices).as_py()
+            if extent["max"] is not None and not 0 <= extent["min"] <= extent["max"] < len(array.dictionary):
+                raise OSError(f"a value of {name} is none of the {len(array.dictionary)} of its dictionary")
 
 
 def _split_repeated(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -19,6 +19,7 @@ from dbrestore.export.inflate import (
     CRYPTO_METADATA,
     ENCRYPTION_ALGORITHM,
     FILE_PATH,
+    GROUP_NUM_ROWS,
     LARGEST_FOOTER_BYTES,
     META_DATA,
     ROW_GROUPS,
@@ -257,6 +258,14 @@ def test_columns_whose_pages_all_refer_to_a_dictionary_are_known() -> None:
     encodings = [pq.read_metadata(io.BytesIO(content)).row_group(0).column(place).encodings for place in range(3)]
     assert ["PLAIN" in found for found in encodings] == [False, True, True]
     assert GzippedPart(pa.py_buffer(content)).dictionary_columns() == {0}
+
+
+def test_a_row_group_that_does_not_say_its_rows_is_left_to_pyarrow() -> None:
+    def without_rows(footer: Struct) -> Struct:
+        groups = [group.changed({}, without=(GROUP_NUM_ROWS,)) for group in footer.items(ROW_GROUPS, STRUCT)]
+        return footer.changed({ROW_GROUPS: (LIST, (STRUCT, groups))})
+
+    assert GzippedPart(pa.py_buffer(with_footer(written(), without_rows))).inflated(0) is None
 
 
 SMALL = TABLE.select(["id", "text", "few"]).slice(0, 600)

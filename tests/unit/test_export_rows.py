@@ -8,9 +8,13 @@ import pytest
 
 from dbrestore.errors import PartError
 from dbrestore.export.rows import BATCH_ROWS, MOST_REPEATED_BYTES, read_batches, read_value
+from dbrestore.export.thrift import I32, STRUCT, read_struct
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+DICTIONARY_PAGE_HEADER, NUM_VALUES = 7, 1
 
 
 def write(path: Path, table: pa.Table, **options: Any) -> Path:
@@ -69,3 +73,16 @@ def test_a_part_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(PartError, match="shop/orders/part cannot be read"):
         list(read_batches(path, "shop/orders/part", ["text"]))
+
+
+def test_a_value_that_is_not_in_the_dictionary_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "part"
+    pq.write_table(pa.table({"few": ["a", "b"] * 10}), path, compression="none", write_statistics=False)
+    content = path.read_bytes()
+    page, length = read_struct(content[4:])
+    shorter = page.struct(DICTIONARY_PAGE_HEADER).changed({NUM_VALUES: (I32, 1)})
+    header = page.changed({DICTIONARY_PAGE_HEADER: (STRUCT, shorter)}).encoded()
+    assert len(header) == length
+    path.write_bytes(content[:4] + header + content[4 + length :])
+    with pytest.raises(PartError, match="cannot be read"):
+        list(read_batches(path, "part", ["few"]))
