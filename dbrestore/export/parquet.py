@@ -28,7 +28,7 @@ MAX_FOOTER_BYTES = 16 * 1024**2
 """A larger one is taken for a damaged length: 1600 columns, each with the longest statistics that parquet-mr writes,
 come to half of it."""
 
-MOST_STRUCTS = 1_000_000
+MOST_STRUCTS = 500_000
 """In a footer: pyarrow holds up to 700 bytes of memory for each, of which three bytes of the file may make one."""
 
 MOST_COLUMNS = 1600

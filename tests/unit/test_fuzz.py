@@ -1,8 +1,11 @@
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from dbrestore.testing.fuzz import DIES_AT, Fuzz
+
+if TYPE_CHECKING:
+    import pytest
 
 CASES = 250
 
