@@ -1,8 +1,8 @@
 """Connections to the target, and the one place where asyncpg's errors become ours.
 
 What a connection needs comes from the settings and, for what they leave out, from libpq's environment (PGHOST,
-PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE, ~/.pgpass), which asyncpg reads itself; PGSERVICE it reads too late
-to heed (asyncpg 0.31 and 0.32).
+PGPORT, PGUSER, PGPASSWORD, PGDATABASE, ~/.pgpass), which asyncpg reads itself; PGSERVICE it reads too late to heed
+(asyncpg 0.31 and 0.32), and TLS has a module of its own.
 """
 
 from __future__ import annotations

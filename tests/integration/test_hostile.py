@@ -58,7 +58,7 @@ async def test_names_that_try_to_be_sql_or_paths_are_names(make_database: MakeDa
     plan, said = await restore_export(folder, target, verbose=True)
     assert len(plan.tables) == len(NAMES) + 2
     assert await find_differences(source, target) == []
-    assert os.listdir(tmp_path) == ["exports"]
+    assert names_in(tmp_path) == ["exports"]
     assert "\x1b" not in said
     assert "\nerror: all is lost" not in said
 
@@ -81,6 +81,10 @@ async def test_an_export_cannot_name_what_belongs_to_the_server_or_to_us(
         await restore_export(folder, database)
     assert name in caught.value.message
     assert await fetch(database, "SELECT count(*) FROM pg_roles WHERE rolname = 'intruder'") == [(0,)]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def part_of(folder: Path, table: str) -> Path:

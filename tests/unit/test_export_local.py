@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -182,3 +183,10 @@ async def test_the_folders_of_the_root_are_listed_but_for_hidden_ones(root: Path
     (root / ".hidden").mkdir()
     (root / "also").mkdir()
     assert await LocalStorage(root).list_folders() == ["also", "db"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such a name themselves")
+async def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"part\xff.parquet")).touch()
+    with pytest.raises(LayoutError, match=r"holds a name that is not UTF-8: b'part\\xff.parquet'"):
+        [file async for file in LocalStorage(tmp_path).list_files()]
