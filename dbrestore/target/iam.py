@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.ht
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -74,24 +74,21 @@ async def open_token_maker(options: IamOptions, login: Login) -> AsyncIterator[M
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     session = AioSession(profile=options.profile)
-    try:
-        region = login.region or options.region or session.get_config_variable("region")
-        if not region:
-            hint = f"{login.host} is no endpoint of RDS that names one: give --aws-region or AWS_REGION."
-            raise UsageError("--db-iam-auth needs a region", hint=hint)
-        opening = session.create_client("rds", region_name=region)
-        client = await opening.__aenter__()
-    except (BotoCoreError, ValueError) as error:
-        raise UsageError(f"the settings for --db-iam-auth make no sense: {error}") from error
-
-    async def make_token() -> str:
+    async with AsyncExitStack() as stack:
         try:
-            return str(await client.generate_db_auth_token(login.host, login.port, login.user, region))
-        except (BotoCoreError, ClientError) as error:
-            hint = "--db-iam-auth takes AWS's default chain of credentials, or --aws-profile."
-            raise ConnectError(f"no IAM token could be signed: {error}", hint=hint) from error
+            region = login.region or options.region or session.get_config_variable("region")
+            if not region:
+                hint = f"{login.host} is no endpoint of RDS that names one: give --aws-region or AWS_DEFAULT_REGION."
+                raise UsageError("--db-iam-auth needs a region", hint=hint)
+            client = await stack.enter_async_context(session.create_client("rds", region_name=region))
+        except (BotoCoreError, ValueError) as error:
+            raise UsageError(f"the settings for --db-iam-auth make no sense: {error}") from error
 
-    try:
+        async def make_token() -> str:
+            try:
+                return str(await client.generate_db_auth_token(login.host, login.port, login.user, region))
+            except (BotoCoreError, ClientError) as error:
+                hint = "--db-iam-auth takes AWS's default chain of credentials, or --aws-profile."
+                raise ConnectError(f"no IAM token could be signed: {error}", hint=hint) from error
+
         yield make_token
-    finally:
-        await client.__aexit__(None, None, None)

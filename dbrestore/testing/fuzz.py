@@ -86,10 +86,10 @@ def work(start: int, end: int) -> None:
     for number in range(start, end):
         if os.environ.get(DIES_AT) == str(number):
             os.kill(os.getpid(), signal.SIGKILL)
-        began = time.monotonic()
+        began = time.process_time()
         outcome = try_case(number)
-        if time.monotonic() - began > SLOW_SECONDS:
-            raise TimeoutError(f"case {number} took {time.monotonic() - began:.0f} s")
+        if time.process_time() - began > SLOW_SECONDS:
+            raise TimeoutError(f"case {number} took {time.process_time() - began:.0f} s of the processor")
         if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT > MOST_BYTES:
             raise MemoryError(f"case {number} took more than {MOST_BYTES} bytes")
         print(number, outcome, flush=True)

@@ -6,18 +6,19 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dbrestore.settings import Settings
+from dbrestore.testing.s3_faults import ACCESS_DENIED, Fault
 from tests.acceptance.commands import COMMAND, run
 from tests.integration.round_trip import export_database, wait_for_sessions
 from tests.passwords import demand_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from dbrestore.testing.databases import Database, MakeDatabase
     from dbrestore.testing.s3 import S3Server
@@ -66,7 +67,7 @@ def given(target: Database) -> list[tuple[list[str], dict[str, str]]]:
     ]
 
 
-@pytest.mark.parametrize("way", range(4))
+@pytest.mark.parametrize("way", [0, 3])
 async def test_no_command_says_the_password(export: Path, target: Database, way: int) -> None:
     options, environment = given(target)[way]
     for command in (["plan", export, "--json"], ["restore", export, "--verbose"], ["status", "--json"], ["abort"]):
@@ -92,6 +93,9 @@ def restoring(export: Path, options: list[str], environment: dict[str, str]) -> 
 
 def listed(process: subprocess.Popen[str]) -> str:
     """As others see it."""
+    command_line = Path(f"/proc/{process.pid}/cmdline")
+    if command_line.exists():
+        return command_line.read_text().replace("\0", " ")
     command = ["ps", "-ww", "-o", "args=", "-p", str(process.pid)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
@@ -149,9 +153,9 @@ def test_a_wrong_password_is_not_said(target: Database) -> None:
 
 def test_keys_of_aws_are_not_said(s3: S3Server, bucket: str) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": SECRET}
-    for source in (f"s3://{bucket}/none", "s3://no-such-bucket/none"):
-        code, said = all_said("list", source, "--aws-endpoint-url", s3.url, **keys)
-        assert (code, SECRET in said) == (3, False), said
+    s3.faults = [Fault(ACCESS_DENIED)]
+    code, said = all_said("list", f"s3://{bucket}/friday", "--aws-endpoint-url", s3.url, **keys)
+    assert (code, "AccessDenied" in said, SECRET in said) == (3, True, False), said
 
 
 def test_a_key_is_not_said_where_an_iam_token_opens_nothing() -> None:

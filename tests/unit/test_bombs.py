@@ -141,6 +141,7 @@ def of_a_page_that_inflates() -> bytes:
         "repetitions", "a page", "too many values", "values", "nesting",
     ],
 )  # fmt: skip
+@pytest.mark.timeout(600)
 def test_what_is_small_does_not_fill_the_memory(
     tmp_path: Path, name: str, content: Callable[[], bytes], said: str
 ) -> None:

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
 
 from dbrestore.testing.fuzz import DIES_AT, Fuzz
 
-if TYPE_CHECKING:
-    import pytest
-
-CASES = 250
+CASES = 100
 
 
+@pytest.mark.timeout(600)
 def test_no_damage_of_an_export_ends_the_process_or_fills_the_memory() -> None:
     fuzz = Fuzz()
     fuzz.try_cases(1, 1 + CASES)
@@ -18,6 +16,7 @@ def test_no_damage_of_an_export_ends_the_process_or_fills_the_memory() -> None:
     assert {"read", "refused by PartError", "refused by ManifestError"} <= fuzz.outcomes.keys()
 
 
+@pytest.mark.timeout(600)
 def test_a_case_that_ends_the_process_is_told_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DIES_AT, "2")
     fuzz = Fuzz()
