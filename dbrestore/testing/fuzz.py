@@ -7,7 +7,6 @@ a number that is reported is tried alone by ``CASE=number``.
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -19,10 +18,10 @@ from random import SystemRandom
 from threading import Thread
 
 from dbrestore.testing.hostile import try_case
+from dbrestore.testing.memory import peak_memory
 
 MOST_BYTES = 1024**3
 """That a process may take."""
-MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 SLOW_SECONDS = 20.0
 BATCH = 200
 """Cases between two words of a worker."""
@@ -90,7 +89,7 @@ def work(start: int, end: int) -> None:
         outcome = try_case(number)
         if time.process_time() - began > SLOW_SECONDS:
             raise TimeoutError(f"case {number} took {time.process_time() - began:.0f} s of the processor")
-        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT > MOST_BYTES:
+        if peak_memory() > MOST_BYTES:
             raise MemoryError(f"case {number} took more than {MOST_BYTES} bytes")
         print(number, outcome, flush=True)
 

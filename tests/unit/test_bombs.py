@@ -21,23 +21,21 @@ if TYPE_CHECKING:
 MIB = 1024**2
 MOST_MIB = 1024
 TRY = """
-import asyncio, resource, sys
+import asyncio, sys
 from pathlib import Path
 from dbrestore.errors import ExportError
 from dbrestore.export.local import LocalStorage
 from dbrestore.export.manifest import parse_tables_info
 from dbrestore.export.parquet import read_footer
 from dbrestore.export.rows import read_batches
+from dbrestore.testing.memory import peak_memory
 
 async def read(path):
     storage = LocalStorage(path.parent)
     [file] = [file async for file in storage.list_files()]
     return await read_footer(storage, file)
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024**2 if sys.platform == "darwin" else 1024)
-
-path, before = Path(sys.argv[1]), peak()
+path, before = Path(sys.argv[1]), peak_memory()
 try:
     if path.suffix == ".json":
         parse_tables_info(path.read_bytes(), "the manifest")
@@ -47,7 +45,7 @@ try:
     print("read")
 except ExportError as error:
     print(type(error).__name__, error)
-print(peak() - before)
+print((peak_memory() - before) // 1024**2)
 """
 
 # Fields of FileMetaData and below by Thrift's compact protocol: a byte of step and kind, then the value.
