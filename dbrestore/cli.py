@@ -23,6 +23,7 @@ from dbrestore.options import (
     DATABASES,
     DIFFERENCES,
     FINISHING,
+    PATIENCE,
     POLICY,
     S3,
     SELECTION,
@@ -77,7 +78,7 @@ StatusJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON
 
 @app.command()
 @takes(
-    *TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
+    *TARGET, *S3, *PATIENCE, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
     "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, "verbose",
 )  # fmt: skip
 def restore(source: Source, *, settings: Settings) -> None:
@@ -96,7 +97,7 @@ async def _restore(source: str, settings: Settings) -> None:
 
 
 @app.command()
-@takes(*TARGET, "jobs", *BUILDS)
+@takes(*TARGET, *PATIENCE, "jobs", *BUILDS)
 def abort(*, settings: Settings) -> None:
     """Put back the keys, indexes and triggers that an unfinished restore took down. Keeps the rows.
 
@@ -117,7 +118,7 @@ def status(*, settings: Settings, as_json: StatusJson = False) -> None:
 
 
 @app.command()
-@takes(*TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, "no_rows")
+@takes(*TARGET, *S3, *PATIENCE, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, "no_rows")
 def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     """Show what a restore would do, and all that stands in its way. Changes nothing.
 
@@ -142,7 +143,7 @@ async def _plan(source: str, settings: Settings) -> list[Plan]:
 
 
 @app.command("list")
-@takes(*S3, "latest")
+@takes(*S3, *PATIENCE, "latest")
 def list_export(
     source: Source,
     *,
@@ -166,7 +167,7 @@ async def _list(source: str, settings: Settings) -> Export:
 
 
 @app.command()
-@takes(*TARGET, *S3, "rows_per_part")
+@takes(*TARGET, *S3, *PATIENCE, "rows_per_part")
 def simulate(
     destination: Annotated[str, typer.Argument(help="Where to put the export: a folder, or s3://bucket/prefix.")],
     *,
@@ -201,6 +202,7 @@ def _restore_options(settings: Settings) -> RestoreOptions:
         choices=settings.choices,
         policy=settings.policy,
         unfinished=settings.unfinished,
+        retry_for=settings.retry_for,
         jobs=settings.jobs,
         index_jobs=settings.index_jobs,
         maintenance_work_mem=settings.maintenance_work_mem,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TARGET = ("dsn", "db_host", "db_port", "db_user", "db_name")
-S3 = ("aws_profile", "aws_region", "aws_endpoint_url", "aws_anonymous", "aws_requester_pays", "retry_for")
+S3 = ("aws_profile", "aws_region", "aws_endpoint_url", "aws_anonymous", "aws_requester_pays")
 DATABASES = ("source_db", "all_databases")
 SELECTION = (
     "include_tables", "exclude_tables", "include_schemas", "exclude_schemas", "strict", "map_schema", "map_table",
@@ -31,6 +31,7 @@ DIFFERENCES = (
 POLICY = ("foreign_keys", "indexes")
 BUILDS = ("index_jobs", "maintenance_work_mem")
 UNFINISHED = ("resume", "restart")
+PATIENCE = ("retry_for",)
 FINISHING = ("refresh", "analyze", "vacuum")
 
 METAVARS = {ByteSize: "BYTES", Path: "FOLDER", int: "NUMBER", float: "SECONDS"}

@@ -28,9 +28,14 @@ from dbrestore.errors import (
     UsageError,
 )
 from dbrestore.target.address import check_dsn, find_service, shown_hosts
+from dbrestore.target.faults import fault_of, hint_of
+from dbrestore.target.silence import SERVER_SETTINGS, keep_alive
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from typing import TypeAlias
+
+    Check: TypeAlias = Callable[[asyncpg.Connection], Awaitable[None]]
 
 SESSION_SETTINGS = {
     "application_name": "dbrestore",
@@ -41,7 +46,10 @@ SESSION_SETTINGS = {
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "synchronous_commit": "off",  # make_durable() at the end waits for all of them at once
+    **SERVER_SETTINGS,
 }
+CONNECT_SECONDS = 20.0
+"""In which a server has to answer who is new."""
 
 _CLASSES: tuple[tuple[type[Exception], type[DbrestoreError]], ...] = (
     (asyncpg.IntegrityConstraintViolationError, ConstraintError),
@@ -66,6 +74,9 @@ PLACEHOLDER = "{database}"
 """Stands in a DSN or a database's name for the name that the database has in the export."""
 
 ROLLBACK_SECONDS = 2.0
+GOODBYE_SECONDS = 2.0
+LAST_WORDS_SECONDS = 1.0
+"""In which a lost connection's own error is waited for."""
 MESSAGE_SHOWN = 500
 """Characters of a message or detail of the server: some of them hold a whole value."""
 
@@ -109,11 +120,18 @@ def _connection_errors(settings: ConnectionSettings, dsn: str) -> Iterator[None]
 
 
 @asynccontextmanager
-async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[asyncpg.Pool]:
+async def open_pool(settings: ConnectionSettings, size: int, check: Check | None = None) -> AsyncIterator[asyncpg.Pool]:
     """A pool of at most ``size`` connections, with the session settings that a load needs.
 
-    Raises UsageError where the settings make no sense, ConnectError where they lead to no database.
+    ``check`` looks at each new connection before it is used, and raises what is wrong with it. Raises UsageError
+    where the settings make no sense, ConnectError where they lead to no database.
     """
+
+    async def prepare(connection: asyncpg.Connection) -> None:
+        keep_alive(connection)
+        if check:
+            await check(connection)
+
     dsn = settings.dsn.get_secret_value() if settings.dsn else "postgresql://"
     check_dsn(dsn)
     with _connection_errors(settings, dsn):
@@ -124,20 +142,33 @@ async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[as
             port=settings.port,
             user=settings.user,
             database=settings.database,
-            min_size=1,
+            min_size=0,  # or the pool would go on connecting by itself, and talk of what it meets
             max_size=size,
             max_inactive_connection_lifetime=0,
             command_timeout=None,
+            timeout=CONNECT_SECONDS,
+            init=prepare,
             reset=_keep,
             server_settings=SESSION_SETTINGS,
         )
+        async with pool.acquire():
+            pass
     try:
         yield pool
     except BaseException:
         pool.terminate()
         raise
     else:
-        await pool.close()
+        await _close(pool)
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    """Say goodbye to the server, if it is there."""
+    try:
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await pool.close()
+    except FOREIGN_ERRORS:
+        pool.terminate()
 
 
 async def _keep(_: asyncpg.Connection) -> None:
@@ -176,6 +207,41 @@ def cut(connection: asyncpg.Connection) -> None:
         connection.terminate()
 
 
+@asynccontextmanager
+async def while_connected(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """End a COPY when its connection is lost.
+
+    asyncpg 0.32 waits forever for room in the socket, or for the source, where nobody listens any more.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(None) as scope:
+            with on_loss(connection, lambda: scope.reschedule(loop.time() + LAST_WORDS_SECONDS)):
+                yield
+    except TimeoutError:
+        if scope.expired():
+            raise asyncpg.ConnectionDoesNotExistError("the connection was lost in the middle of a COPY") from None
+        raise
+
+
+@contextmanager
+def on_loss(connection: asyncpg.Connection, act: Callable[[], object]) -> Iterator[None]:
+    """Call ``act`` when the connection ends within the block."""
+    is_over = False
+
+    def listen(_: asyncpg.Connection) -> None:
+        if not is_over:
+            act()
+
+    connection.add_termination_listener(listen)
+    try:
+        yield
+    finally:
+        is_over = True
+        with suppress(asyncpg.InterfaceError):  # a lost connection is the pool's again
+            connection.remove_termination_listener(listen)
+
+
 async def make_durable(connection: asyncpg.Connection) -> None:
     """Wait until every commit before this one is on disk, whichever session made it: WAL is flushed in order."""
     with translate_errors("flushing the target's write-ahead log"):
@@ -201,7 +267,7 @@ def translated(error: Exception, doing: str) -> DbrestoreError:
     text = getattr(error, "message", None) or str(error) or type(error).__name__
     detail = getattr(error, "detail", None)
     shown = f"{_cut(text)} ({_cut(detail)})" if detail else _cut(text)
-    return kind(f"{doing}: {shown}", hint=getattr(error, "hint", None))
+    return kind(f"{doing}: {shown}", hint=hint_of(error), fault=fault_of(error))
 
 
 def _cut(text: str) -> str:
