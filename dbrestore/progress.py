@@ -59,7 +59,7 @@ class Progress:
             self._say(f"warning: {warning}")
 
     def retrying(self, error: DbrestoreError, pause: float) -> None:
-        """What failed by ``error`` is done again in ``pause`` seconds. One line tells of what all connections suffer."""
+        """What failed by ``error`` is done again in ``pause`` seconds. One line is for all who meet it."""
         now = time.monotonic()
         if now - self._complained.get(error.fault, -COMPLAINT_INTERVAL) >= COMPLAINT_INTERVAL:
             self._complained[error.fault] = now

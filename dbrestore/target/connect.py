@@ -77,6 +77,8 @@ ROLLBACK_SECONDS = 2.0
 GOODBYE_SECONDS = 2.0
 LAST_WORDS_SECONDS = 1.0
 """In which a lost connection's own error is waited for."""
+WRITTEN_TOO_LATE = "the handler is closed"
+"""What uvloop's RuntimeError says of a write to a closed connection."""
 MESSAGE_SHOWN = 500
 """Characters of a message or detail of the server: some of them hold a whole value."""
 
@@ -180,9 +182,10 @@ async def transaction(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """Commit at the end of the block, or roll back and raise what ended it, even if the connection is lost by then."""
     begun = connection.transaction()
     try:
-        await begun.start()
-        yield
-        await begun.commit()
+        with lost_writes():
+            await begun.start()
+            yield
+            await begun.commit()
     except BaseException:
         await _roll_back(connection, begun)
         raise
@@ -195,10 +198,22 @@ async def _roll_back(connection: asyncpg.Connection, begun: asyncpg.transaction.
     refused a row of it.
     """
     try:
-        async with asyncio.timeout(ROLLBACK_SECONDS):
-            await begun.rollback()
+        with lost_writes():
+            async with asyncio.timeout(ROLLBACK_SECONDS):
+                await begun.rollback()
     except FOREIGN_ERRORS:
         cut(connection)
+
+
+@contextmanager
+def lost_writes() -> Iterator[None]:
+    """Tell as asyncpg does of a lost connection that asyncpg did not know to be lost when it wrote to it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if WRITTEN_TOO_LATE not in str(error):
+            raise
+        raise asyncpg.ConnectionDoesNotExistError("the connection was lost") from error
 
 
 def cut(connection: asyncpg.Connection) -> None:
@@ -216,7 +231,10 @@ async def while_connected(connection: asyncpg.Connection) -> AsyncIterator[None]
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(None) as scope:
-            with on_loss(connection, lambda: scope.reschedule(loop.time() + LAST_WORDS_SECONDS)):
+            with (
+                lost_writes(),
+                on_loss(connection, lambda: scope.reschedule(loop.time() + LAST_WORDS_SECONDS)),
+            ):
                 yield
     except TimeoutError:
         if scope.expired():

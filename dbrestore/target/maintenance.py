@@ -7,7 +7,7 @@ synchronous_commit off has to be made durable before.
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -138,4 +138,5 @@ def _listening(connection: asyncpg.Connection, warnings: list[str]) -> Iterator[
     try:
         yield
     finally:
-        connection.remove_log_listener(listen)
+        with suppress(asyncpg.InterfaceError):  # a lost connection is the pool's again
+            connection.remove_log_listener(listen)

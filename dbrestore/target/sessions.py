@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from dbrestore.target.connect import cut, translate_errors
+from dbrestore.target.connect import cut, lost_writes, translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +22,8 @@ async def one_session(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
     with translate_errors("connecting to the target"):
         async with pool.acquire() as connection:
             try:
-                yield connection
+                with lost_writes():
+                    yield connection
             except BaseException:
                 cut(connection)
                 raise
