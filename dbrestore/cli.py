@@ -43,6 +43,7 @@ from dbrestore.signals import until_signalled
 from dbrestore.simulate import open_destination
 from dbrestore.simulate import simulate as run_simulation
 from dbrestore.target.connect import open_pool, translate_errors
+from dbrestore.target.faults import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -234,8 +235,9 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def _report_unless_cut(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Nobody waits any more for an answer on a connection that was cut; its loss is not worth a traceback."""
-    if not isinstance(context.get("exception"), ConnectionError):
+    """Nobody waits any more for an answer on a connection that was lost or cut; that is not worth a traceback."""
+    error = context.get("exception")
+    if error is None or fault_of(error) is None:
         loop.default_exception_handler(context)
 
 

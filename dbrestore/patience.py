@@ -71,11 +71,19 @@ class Pauses:
     def begin(self) -> None:
         """Something else is attempted."""
         self._longest = FIRST_PAUSE
+        self._ended = float("-inf")
 
     def next(self) -> float:
-        """Seconds, with jitter: those who failed together do not come back together."""
-        longest, self._longest = self._longest, min(2 * self._longest, LONGEST_PAUSE)
-        return random.uniform(longest / 2, longest)  # noqa: S311 - no secret
+        """Seconds, with jitter: those who failed together do not come back together.
+
+        They grow as long as the attempts fail sooner than they had to wait.
+        """
+        if time.monotonic() - self._ended > self._longest:
+            self._longest = FIRST_PAUSE
+        pause = random.uniform(self._longest / 2, self._longest)  # noqa: S311 - no secret
+        self._longest = min(2 * self._longest, LONGEST_PAUSE)
+        self._ended = time.monotonic() + pause
+        return pause
 
     async def after(self, error: DbrestoreError) -> None:
         """Wait for the next attempt, or raise ``error`` if there is to be none."""
@@ -90,10 +98,7 @@ async def persist(attempt: Callable[[], Awaitable[Result]], patience: Patience) 
     """What ``attempt`` returns, as soon as it succeeds. Raises what it raises, when that is not to be borne."""
     pauses = Pauses(patience)
     while True:
-        began = time.monotonic()
         try:
             return await attempt()
         except DbrestoreError as error:
-            if time.monotonic() - began > LONGEST_PAUSE:
-                pauses.begin()
             await pauses.after(error)

@@ -281,6 +281,8 @@ def translate_errors(doing: str) -> Iterator[None]:
 
 def translated(error: Exception, doing: str) -> DbrestoreError:
     """The error of dbrestore that an error of asyncpg is, with the server's own message, detail and hint."""
+    while isinstance(error, asyncpg.InterfaceError) and isinstance(error.__context__, FOREIGN_ERRORS):
+        error = error.__context__  # asyncpg met it when it was about to roll back what that had ended
     kind = next(ours for foreign, ours in _CLASSES if isinstance(error, foreign))
     text = getattr(error, "message", None) or str(error) or type(error).__name__
     detail = getattr(error, "detail", None)

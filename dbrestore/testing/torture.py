@@ -115,6 +115,7 @@ class Torture:
         while True:
             code, said, phase = await self._run(target, arguments, chance, phase)
             assert "Traceback" not in said, said
+            assert "never retrieved" not in said, said
             if code == 0 or (self.fault.is_deadly and code == TargetError.exit_code and FILLED in said):
                 return
             was_killed = self.fault.is_deadly and code == -signal.SIGKILL
