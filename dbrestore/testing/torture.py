@@ -30,12 +30,11 @@ from dbrestore.testing.databases import create_database
 from dbrestore.testing.postgres import PostgresServer
 from dbrestore.testing.sample import Sample, data_sql, schema_sql
 from dbrestore.testing.schema_text import dump_schema
-from dbrestore.testing.torture_faults import FAULTS, SESSIONS, Victim
+from dbrestore.testing.torture_faults import FAULTS, SESSIONS, Fault, Victim
 from dbrestore.testing.watcher import Watcher
 
 if TYPE_CHECKING:
     from dbrestore.testing.databases import Database
-    from dbrestore.testing.torture_faults import Fault
 
 SERVER_SETTINGS = {"wal_writer_delay": "10s"}
 """A server that crashes loses more of the commits that did not wait for the disk."""

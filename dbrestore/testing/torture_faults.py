@@ -6,9 +6,10 @@ import asyncio
 import os
 import signal
 import time
+from abc import ABC, abstractmethod
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from dbrestore.testing.postgres import HOST
 from dbrestore.testing.proxy import Ending, Proxy
@@ -39,37 +40,14 @@ class Victim:
     watcher: Watcher
 
 
-class Fault(Protocol):
+class Fault(ABC):
     """A kind of fault, from the ``with`` block's start to its end."""
 
-    is_deadly: ClassVar[bool]
+    is_deadly: ClassVar[bool] = False
     """It ends the restore, which is to be resumed; it is to be borne otherwise."""
 
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """What the process of a restore has in its environment."""
-        ...
-
-    def publish(self, export: Path) -> str:
-        """Put the export where restores read it; return where."""
-        ...
-
-    def dsn(self, target: Database) -> str:
-        """How restores reach the target."""
-        ...
-
-    async def strike(self, victim: Victim, chance: Random) -> None:
-        """Do it once."""
-        ...
-
-
-class _Fault:
-    """What most kinds have in common: a folder, and the server itself."""
-
-    is_deadly: ClassVar[bool] = False
-
     def __init__(self, server: PostgresServer) -> None:
-        """Of a server's databases."""
+        """Of restores into that server's databases."""
         self.server = server
         self._stack = ExitStack()
 
@@ -83,16 +61,23 @@ class _Fault:
 
     @property
     def environment(self) -> Mapping[str, str]:
+        """What the process of a restore has in its environment besides."""
         return {}
 
     def publish(self, export: Path) -> str:
+        """Put the export where restores read it; return where."""
         return str(export)
 
     def dsn(self, target: Database) -> str:
+        """How restores reach the target."""
         return target.dsn
 
+    @abstractmethod
+    async def strike(self, victim: Victim, chance: Random) -> None:
+        """Do it once."""
 
-class Kill(_Fault):
+
+class Kill(Fault):
     """The process is killed."""
 
     is_deadly = True
@@ -101,7 +86,7 @@ class Kill(_Fault):
         victim.process.kill()
 
 
-class Terminate(_Fault):
+class Terminate(Fault):
     """The server ends one of the restore's connections, or all of them."""
 
     async def strike(self, victim: Victim, chance: Random) -> None:
@@ -110,7 +95,7 @@ class Terminate(_Fault):
         await victim.watcher.ask(f"SELECT count(pg_terminate_backend(pid)) FROM ({pids}) AS chosen")
 
 
-class Restart(_Fault):
+class Restart(Fault):
     """The server is stopped in immediate mode and started again, or one of its processes is killed and it recovers."""
 
     async def strike(self, victim: Victim, chance: Random) -> None:
@@ -126,7 +111,7 @@ class Restart(_Fault):
             await asyncio.sleep(0.01)
 
 
-class Network(_Fault):
+class Network(Fault):
     """What lies between the restore and the target cuts, delays, holds and refuses connections."""
 
     def __init__(self, server: PostgresServer) -> None:
@@ -198,7 +183,7 @@ class StorageNetwork(Network):
         return target.dsn
 
 
-FAULTS: Mapping[str, Callable[[PostgresServer], Kill | Terminate | Restart | Network]] = {
+FAULTS: Mapping[str, type[Fault]] = {
     "kill": Kill,
     "terminate": Terminate,
     "restart": Restart,
