@@ -48,8 +48,8 @@ SESSION_SETTINGS = {
     "synchronous_commit": "off",  # make_durable() at the end waits for all of them at once
     **SERVER_SETTINGS,
 }
-CONNECT_SECONDS = 20.0
-"""In which a server has to answer who is new."""
+CONNECT_SECONDS = 60.0
+"""In which a new connection has to be made: a serverless database may have to wake up first."""
 
 _CLASSES: tuple[tuple[type[Exception], type[DbrestoreError]], ...] = (
     (asyncpg.IntegrityConstraintViolationError, ConstraintError),
