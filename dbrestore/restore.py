@@ -155,8 +155,9 @@ class _Restoration:
     async def _carry_out(self, name: str, run: Run) -> None:
         if run.is_complete:
             return
+        memory = await run.choose_memory()
         self._begun[name] = run.plan
-        found = await run.carry_out()
+        found = await run.carry_out(memory)
         several = len(_chosen(self.export, self.connection, self.options)) > 1
         self._failures[name] = [error.within(name) for error in found] if several else found
 

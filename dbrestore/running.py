@@ -94,7 +94,12 @@ class Run:
     is_complete: bool = False
     """There is nothing left to do but to remove the journal, if even that."""
 
-    async def carry_out(self) -> list[DbrestoreError]:
+    async def choose_memory(self) -> str:
+        """What each index build gets. Raises a DbrestoreError if the server does not take what is wanted."""
+        async with one_session(self.pool) as connection:
+            return await choose_build_memory(connection, self.options.builds, self.options.maintenance_work_mem)
+
+    async def carry_out(self, memory: str) -> list[DbrestoreError]:
         """Do what is left to do, and verify all of it; return what rows, or views, were in the way of.
 
         Raises a DbrestoreError; then the run is unfinished.
@@ -103,8 +108,6 @@ class Run:
             return []
         loaded = self.unfinished.loaded if self.unfinished else set()
         self.progress.planned(self.plan, loaded)
-        async with one_session(self.pool) as connection:
-            memory = await choose_build_memory(connection, self.options.builds, self.options.maintenance_work_mem)
         rows_before = await self._begin()
         failures = await self._load_and_put_back(loaded, memory)
         await self._enter(Phase.FINISHING)

@@ -100,6 +100,8 @@ async def _end_backends(connection: asyncpg.Connection, backends: set[Backend]) 
 
 
 async def _take(connection: asyncpg.Connection, backends: set[Backend]) -> RunLock:
+    holder = tuple(await connection.fetchrow(_QUERIES["backend"]))
+    backends.add(holder)  # first: the answer of what follows may be lost when the lock is taken
     row = await connection.fetchrow(_QUERIES["take"], KEY)
     if row["is_read_only"]:
         hint = "Connect to the primary server, and look at default_transaction_read_only."
@@ -107,8 +109,6 @@ async def _take(connection: asyncpg.Connection, backends: set[Backend]) -> RunLo
     if not row["is_taken"]:
         raise ConcurrentRunError("another run of dbrestore is working on this database")
     await connection.execute(_QUERIES["stay_idle"])
-    holder = (row["pid"], row["backend_start"])
-    backends.add(holder)
     return RunLock(holder, backends)
 
 

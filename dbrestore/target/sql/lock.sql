@@ -1,9 +1,8 @@
+-- name: backend
+SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid();
+
 -- name: take
-SELECT current_setting('transaction_read_only') = 'on' AS is_read_only,
-       pg_try_advisory_lock($1) AS is_taken,
-       pid, backend_start
-  FROM pg_stat_activity
- WHERE pid = pg_backend_pid();
+SELECT current_setting('transaction_read_only') = 'on' AS is_read_only, pg_try_advisory_lock($1) AS is_taken;
 
 -- name: is_held
 -- A lock of a bigint is shown as its two halves (PostgreSQL documentation, "pg_locks").
