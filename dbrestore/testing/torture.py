@@ -41,7 +41,11 @@ SERVER_SETTINGS = {"wal_writer_delay": "10s"}
 ROWS_PER_PART = 500
 JOBS = 3
 LONGEST = 0.8
-"""Seconds from the first session of a run, or from the last fault, until the next one, at most."""
+"""Seconds from the first session of a run until the first fault, at most."""
+BETWEEN = 2.0
+"""Seconds from the first session after a fault that is borne until the next one, at most."""
+AGAIN_SECONDS = 5.0
+"""In which such a session comes, if the fault has ended any."""
 SOON = 0.4
 """Seconds from the beginning of a phase until then, at most; mostly much less."""
 LAUNCH_SECONDS = 60.0
@@ -137,7 +141,8 @@ class Torture:
                 self.struck_in[phase] += 1
                 if self.fault.is_deadly:
                     break
-                moment = _Moment("", LONGEST * chance.random())
+                started_at = await watcher.now()
+                moment = _Moment("", BETWEEN * chance.random(), AGAIN_SECONDS)
             async with asyncio.timeout(END_SECONDS):
                 _, text = await said
         assert process.returncode is not None
@@ -164,6 +169,8 @@ class _Moment:
     """What has to have begun; empty for the first session."""
     delay: float
     """Seconds after that."""
+    longest: float = LAUNCH_SECONDS
+    """Seconds that are waited for that."""
 
     @classmethod
     def choose(cls, chance: random.Random, phase: str) -> _Moment:
@@ -174,9 +181,10 @@ class _Moment:
 
     async def comes(self, process: asyncio.subprocess.Process, watcher: Watcher, started_at: object) -> bool:
         """Wait for it; whether the process is still running then."""
-        async with asyncio.timeout(LAUNCH_SECONDS):
-            while process.returncode is None and not await self._has_begun(watcher, started_at):  # noqa: ASYNC110
-                await asyncio.sleep(LOOK_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.longest):
+                while process.returncode is None and not await self._has_begun(watcher, started_at):  # noqa: ASYNC110
+                    await asyncio.sleep(LOOK_SECONDS)
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), self.delay)
         return process.returncode is None
