@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,14 +41,12 @@ SERVER_SETTINGS = {"wal_writer_delay": "10s"}
 ROWS_PER_PART = 500
 JOBS = 3
 LONGEST = 0.8
-"""Seconds from the first session of a run until the first fault, at most."""
-BETWEEN = 2.0
-"""Seconds from the first session after a fault that is borne until the next one, at most."""
-AGAIN_SECONDS = 5.0
-"""In which such a session comes, if the fault has ended any."""
+"""Seconds from the first session of a run, or after a fault that was borne, until the next fault, at most."""
 SOON = 0.4
 """Seconds from the beginning of a phase until then, at most; mostly much less."""
 LAUNCH_SECONDS = 60.0
+AGAIN_SECONDS = 20.0
+"""In which a restore that bore a fault comes to the next one; it may have lost nothing by it and be too far already."""
 END_SECONDS = 240.0
 BACKENDS_GO_IN = 30.0
 FILLED = "already with rows in the target"
@@ -142,7 +140,7 @@ class Torture:
                 if self.fault.is_deadly:
                     break
                 started_at = await watcher.now()
-                moment = _Moment("", BETWEEN * chance.random(), AGAIN_SECONDS)
+                moment = replace(_Moment.choose(chance, phase), longest=AGAIN_SECONDS)
             async with asyncio.timeout(END_SECONDS):
                 _, text = await said
         assert process.returncode is not None
