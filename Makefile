@@ -38,7 +38,7 @@ format: $(STAMP) ## Put the code into form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-torture: $(STAMP) ## Kill restores 200 times and look at what comes of them (KILLS, SEED)
+torture: $(STAMP) ## Kill and disturb restores 200 times each and look at what comes of them (FAULT, KILLS, SEED)
 	$(BIN)/python -m dbrestore.testing.torture
 
 fuzz: $(STAMP) ## Try damaged exports for 5 minutes (SECONDS, SEED, CASE)

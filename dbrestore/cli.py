@@ -24,6 +24,7 @@ from dbrestore.options import (
     DATABASES,
     DIFFERENCES,
     FINISHING,
+    PATIENCE,
     POLICY,
     S3,
     SELECTION,
@@ -45,6 +46,7 @@ from dbrestore.signals import until_signalled
 from dbrestore.simulate import open_destination
 from dbrestore.simulate import simulate as run_simulation
 from dbrestore.target.connect import open_pool, translate_errors
+from dbrestore.target.faults import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -80,7 +82,7 @@ StatusJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON
 
 @app.command()
 @takes(
-    *TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
+    *TARGET, *S3, *PATIENCE, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
     "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, "verbose",
 )  # fmt: skip
 def restore(source: Source, *, settings: Settings) -> None:
@@ -99,7 +101,7 @@ async def _restore(source: str, settings: Settings) -> None:
 
 
 @app.command()
-@takes(*TARGET, *AWS, "jobs", *BUILDS)
+@takes(*TARGET, *AWS, *PATIENCE, "jobs", *BUILDS)
 def abort(*, settings: Settings) -> None:
     """Put back the keys, indexes and triggers that an unfinished restore took down. Keeps the rows.
 
@@ -123,7 +125,7 @@ def status(*, settings: Settings, as_json: StatusJson = False) -> None:
 
 
 @app.command()
-@takes(*TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, "no_rows")
+@takes(*TARGET, *S3, *PATIENCE, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, "no_rows")
 def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     """Show what a restore would do, and all that stands in its way. Changes nothing.
 
@@ -148,7 +150,7 @@ async def _plan(source: str, settings: Settings) -> list[Plan]:
 
 
 @app.command("list")
-@takes(*S3, "latest")
+@takes(*S3, *PATIENCE, "latest")
 def list_export(
     source: Source,
     *,
@@ -172,7 +174,7 @@ async def _list(source: str, settings: Settings) -> Export:
 
 
 @app.command()
-@takes(*TARGET, *S3, "rows_per_part")
+@takes(*TARGET, *S3, *PATIENCE, "rows_per_part")
 def simulate(
     destination: Annotated[str, typer.Argument(help="Where to put the export: a folder, or s3://bucket/prefix.")],
     *,
@@ -207,6 +209,7 @@ def _restore_options(settings: Settings) -> RestoreOptions:
         choices=settings.choices,
         policy=settings.policy,
         unfinished=settings.unfinished,
+        retry_for=settings.retry_for,
         jobs=settings.jobs,
         index_jobs=settings.index_jobs,
         maintenance_work_mem=settings.maintenance_work_mem,
@@ -238,8 +241,9 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def _report_unless_cut(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Nobody waits any more for an answer on a connection that was cut; its loss is not worth a traceback."""
-    if not isinstance(context.get("exception"), ConnectionError):
+    """Nobody waits any more for an answer on a connection that was lost or cut; that is not worth a traceback."""
+    error = context.get("exception")
+    if error is None or fault_of(error) is None:
         loop.default_exception_handler(context)
 
 

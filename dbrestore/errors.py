@@ -27,28 +27,43 @@ An error that is found while others are still looked for is collected as a value
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+class Fault(Enum):
+    """Why something failed that may succeed when it is done again: the target was not to be had for a while."""
+
+    UNREACHABLE = "nobody answers at its address"
+    LOST = "a connection was lost"
+    NOT_READY = "the server starts, stops or recovers"
+    STANDBY = "it is read-only"
+    CROWDED = "the server has no more connections"
+    CLASH = "a transaction gave way to another one"
+    LOCK_LOST = "the lock that keeps other runs off is lost, and perhaps commits with it: all is to be looked at anew"
+
+
 class DbrestoreError(Exception):
     """Something went wrong that dbrestore can explain.
 
-    ``str(error)`` says what happened and where; ``hint`` says what to do about it.
+    ``str(error)`` says what happened and where; ``hint`` says what to do about it; ``fault`` is None for what stays
+    as it is however often it is tried.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, fault: Fault | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.fault = fault
 
     def within(self, place: str) -> DbrestoreError:
         """The same error, said to be of ``place``."""
-        return type(self)(f"{place}: {self.message}", hint=self.hint)
+        return type(self)(f"{place}: {self.message}", hint=self.hint, fault=self.fault)
 
 
 class UsageError(DbrestoreError):
@@ -127,7 +142,8 @@ class SeveralProblemsError(DbrestoreError):
     """More than one thing stands in the way."""
 
     def __init__(self, problems: Sequence[DbrestoreError]) -> None:
-        super().__init__("\n".join(problem.message for problem in problems))
+        faults = [problem.fault for problem in problems]
+        super().__init__("\n".join(problem.message for problem in problems), fault=faults[0] if all(faults) else None)
         self.problems = tuple(problems)
         self.exit_code = min(problem.exit_code for problem in problems)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dbrestore.errors import DbrestoreError
 from dbrestore.scheduler import Task, run_tasks
-from dbrestore.target.connect import make_durable, translate_errors
+from dbrestore.target.connect import make_durable
 from dbrestore.target.maintenance import Maintenance, maintain, plan_maintenance
 from dbrestore.target.sequences import (
     Extent,
@@ -19,6 +19,7 @@ from dbrestore.target.sequences import (
     probe_columns,
     read_sequences,
 )
+from dbrestore.target.sessions import one_session
 from dbrestore.target.views import Refresh, plan_refreshes, read_views, refresh
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from dbrestore.patience import Patience
     from dbrestore.plan import Plan
 
 
@@ -51,19 +53,17 @@ class Finishing:
     failures: list[DbrestoreError] = field(default_factory=list)
     _extents: list[Extent] = field(default_factory=list)
 
-    async def run(self, pool: asyncpg.Pool, jobs: int) -> None:
+    async def run(self, pool: asyncpg.Pool, jobs: int, patience: Patience | None = None) -> None:
         """Do all of it, ``jobs`` things at a time. Raises TargetError."""
         loaded = [table.table.oid for table in self.plan.tables]
-        with translate_errors("connecting to the target"):
-            async with pool.acquire() as connection:
-                sequences = await read_sequences(connection, loaded)
-                views = await read_views(connection) if self.options.refresh else None
+        async with one_session(pool) as connection:
+            sequences = await read_sequences(connection, loaded)
+            views = await read_views(connection) if self.options.refresh else None
         refreshes = plan_refreshes(views) if views else ()
-        await run_tasks([*self._number(sequences), *map(self._refreshing, refreshes)], pool, jobs)
-        with translate_errors("connecting to the target"):
-            async with pool.acquire() as connection:
-                await make_durable(connection)
-        await run_tasks(self._maintaining(loaded, refreshes), pool, jobs)
+        await run_tasks([*self._number(sequences), *map(self._refreshing, refreshes)], pool, jobs, patience=patience)
+        async with one_session(pool) as connection:
+            await make_durable(connection)
+        await run_tasks(self._maintaining(loaded, refreshes), pool, jobs, patience=patience)
 
     def _number(self, sequences: Sequence[NumberSequence]) -> Iterator[Task]:
         probes = plan_probes(sequences)
@@ -84,6 +84,8 @@ class Finishing:
         try:
             self.warnings += await refresh(connection, entry.view)
         except DbrestoreError as error:
+            if error.fault:
+                raise
             self.failures.append(error)
 
     def _maintaining(self, loaded: Sequence[int], refreshes: Sequence[Refresh]) -> list[Task]:

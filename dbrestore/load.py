@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from dbrestore.errors import DbrestoreError, InvalidValueError, VerificationError
+from dbrestore.errors import DbrestoreError, Fault, InvalidValueError, VerificationError
 from dbrestore.export.rows import read_batches, read_value
 from dbrestore.target import journal
-from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translate_errors, translated
+from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translated, while_connected
 from dbrestore.wire.fields import UnencodableError, shown_value
 from dbrestore.wire.registry import stream_encoder
 
@@ -70,7 +70,13 @@ class Loader:
                 if missing := await self._claim(connection, parts):
                     await self._copy(connection, table, missing)
         except FOREIGN_ERRORS as error:
-            raise await self._explained(error, table, missing) from error
+            raise self._judged(await self._explained(error, table, missing)) from error
+
+    def _judged(self, error: DbrestoreError) -> DbrestoreError:
+        """Without a journal nobody knows what became of a commit whose answer was lost."""
+        if not self.is_journaled and error.fault is not Fault.CLASH:
+            error.fault = None
+        return error
 
     async def _claim(self, connection: asyncpg.Connection, parts: Sequence[PlannedPart]) -> Sequence[PlannedPart]:
         """Those of ``parts`` that are not loaded yet."""
@@ -85,12 +91,14 @@ class Loader:
         Raises as ``load`` does.
         """
         names = ", ".join(table.table.dotted for table in tables)
-        with translate_errors(f"loading {names} in one transaction"):
+        try:
             async with transaction(connection):
                 await connection.execute("SET CONSTRAINTS ALL DEFERRED")
                 for table in tables:
                     if missing := await self._claim(connection, table.parts):
                         await self._copy_explaining(connection, table, missing)
+        except FOREIGN_ERRORS as error:
+            raise self._judged(translated(error, f"loading {names} in one transaction")) from error
 
     async def _copy_explaining(
         self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]
@@ -98,10 +106,10 @@ class Loader:
         try:
             await self._copy(connection, table, parts)
         except FOREIGN_ERRORS as error:
-            raise await self._explained(error, table, parts) from error
+            raise self._judged(await self._explained(error, table, parts)) from error
 
     async def _copy(self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
-        async with aclosing(self._stream(table, parts)) as stream:
+        async with aclosing(self._stream(table, parts)) as stream, while_connected(connection):
             status = await connection.copy_to_table(
                 table.table.name,
                 schema_name=table.table.schema,

@@ -22,7 +22,7 @@ TARGET = (
     "db_sslmode", "db_sslrootcert", "db_sslcert", "db_sslkey", "db_iam_auth",
 )  # fmt: skip
 AWS = ("aws_profile", "aws_region")
-S3 = (*AWS, "aws_endpoint_url", "aws_anonymous", "aws_requester_pays", "retry_for")
+S3 = (*AWS, "aws_endpoint_url", "aws_anonymous", "aws_requester_pays")
 DATABASES = ("source_db", "all_databases")
 SELECTION = (
     "include_tables", "exclude_tables", "include_schemas", "exclude_schemas", "strict", "map_schema", "map_table",
@@ -35,6 +35,7 @@ DIFFERENCES = (
 POLICY = ("foreign_keys", "indexes")
 BUILDS = ("index_jobs", "maintenance_work_mem")
 UNFINISHED = ("resume", "restart")
+PATIENCE = ("retry_for",)
 FINISHING = ("refresh", "analyze", "vacuum")
 
 METAVARS = {ByteSize: "BYTES", Path: "FOLDER", int: "NUMBER", float: "SECONDS"}

@@ -14,9 +14,12 @@ from dbrestore.target.journal import SCHEMA, UNFINISHED_HINT
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from dbrestore.errors import DbrestoreError
     from dbrestore.plan import Plan, PlannedPart, PlannedTable
     from dbrestore.target.deferral.model import Step
 
+COMPLAINT_INTERVAL = 2.0
+"""Seconds between two lines about faults of one kind."""
 LINE_INTERVAL = 10.0
 """Seconds between two lines while nothing else is to be said."""
 
@@ -33,6 +36,8 @@ class Progress:
     _earlier_rows: int = 0
     """That were loaded by the run that is gone on with."""
     _said: float = field(default_factory=time.monotonic)
+    _complained: dict[object, float] = field(default_factory=dict)
+    """When each fault was told of last."""
 
     def planned(self, plan: Plan, loaded: Collection[str] = ()) -> None:
         """The plan is made and loading begins, of all parts but those that are ``loaded``, by their keys."""
@@ -53,6 +58,14 @@ class Progress:
         """Something is not as it might be wished."""
         for warning in warnings:
             self._say(f"warning: {warning}")
+
+    def retrying(self, error: DbrestoreError, pause: float) -> None:
+        """What failed by ``error`` is done again in ``pause`` seconds. One line is for all who meet it."""
+        now = time.monotonic()
+        if now - self._complained.get(error.fault, -COMPLAINT_INTERVAL) >= COMPLAINT_INTERVAL:
+            self._complained[error.fault] = now
+            reason = "; ".join(error.message.splitlines())
+            self._say(f"{reason}; trying again in {pause:.1f} s")
 
     def loaded(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
         """Parts of a table are in the target."""

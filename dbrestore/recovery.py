@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbrestore.errors import UnfinishedRunError, raise_problems
+from dbrestore.patience import Patience, persist
 from dbrestore.planning.choices import IfNotEmpty
 from dbrestore.planning.existing import treat_existing
 from dbrestore.planning.families import Families
@@ -14,21 +15,28 @@ from dbrestore.scheduler import run_tasks
 from dbrestore.target import journal
 from dbrestore.target.connect import ConnectionSettings, make_durable, open_pool
 from dbrestore.target.deferral.execution import PuttingBack, choose_build_memory
-from dbrestore.target.journal import ABORT_HINT, find_journal, only_run
+from dbrestore.target.journal import ABORT_HINT, find_journal
+from dbrestore.target.lock import only_run
 from dbrestore.target.recorded import Phase
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import survey
 from dbrestore.tasks import BUILDS, put_back_tasks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import asyncpg
 
     from dbrestore.progress import Progress
     from dbrestore.running import RestoreOptions
+    from dbrestore.target.deferral.model import Step
+    from dbrestore.target.lock import Backend
     from dbrestore.target.recorded import RecordedRun, Summary
 
 
-async def settle_unfinished(pool: asyncpg.Pool, options: RestoreOptions, progress: Progress) -> RecordedRun | None:
+async def settle_unfinished(
+    pool: asyncpg.Pool, options: RestoreOptions, progress: Progress, patience: Patience
+) -> RecordedRun | None:
     """The unfinished run to be gone on with; None if there is none, or none any more: what it did is undone.
 
     Raises UnfinishedRunError if there is one and ``options`` do not say what to do with it, or another TargetError.
@@ -40,18 +48,20 @@ async def settle_unfinished(pool: asyncpg.Pool, options: RestoreOptions, progres
         run = await journal.read_run(connection)
     if run is None or (options.unfinished is Unfinished.RESUME and run.phase.may_have_loaded):
         return run
-    await _undo(run, pool, options, progress)
+    await _undo(run, pool, options, progress, patience)
     return None
 
 
-async def _undo(run: RecordedRun, pool: asyncpg.Pool, options: RestoreOptions, progress: Progress) -> None:
+async def _undo(
+    run: RecordedRun, pool: asyncpg.Pool, options: RestoreOptions, progress: Progress, patience: Patience
+) -> None:
     if run.phase.may_have_loaded:
         _refuse_appended(run)
         async with one_session(pool) as connection:
             await journal.enter(connection, Phase.EMPTYING)
     if run.phase is not Phase.TAKING_DOWN:
-        await _empty(run, pool)
-    await _put_back(pool, options, progress)
+        await _empty(run, pool, patience)
+    progress.aborted(await _put_back(pool, options, progress, patience))
 
 
 def _refuse_appended(run: RecordedRun) -> None:
@@ -62,7 +72,7 @@ def _refuse_appended(run: RecordedRun) -> None:
         )
 
 
-async def _empty(run: RecordedRun, pool: asyncpg.Pool) -> None:
+async def _empty(run: RecordedRun, pool: asyncpg.Pool, patience: Patience) -> None:
     """Take out the rows of all tables that the run was to load and that did not keep their own."""
     oids = {table.oid for table in run.tables if not table.rows_before}
     async with one_session(pool) as connection:
@@ -70,23 +80,26 @@ async def _empty(run: RecordedRun, pool: asyncpg.Pool) -> None:
     tables = [table for table in target.catalog.tables if table.oid in oids]
     existing = treat_existing(tables, Families(target.catalog.tables), target, IfNotEmpty.TRUNCATE)
     raise_problems(existing.findings.problems)
-    await empty(existing.truncated, pool)
+    await empty(existing.truncated, pool, patience)
 
 
-async def _put_back(pool: asyncpg.Pool, options: RestoreOptions, progress: Progress) -> None:
-    """Put back all that is down, and remove the journal."""
+async def _put_back(
+    pool: asyncpg.Pool, options: RestoreOptions, progress: Progress, patience: Patience
+) -> Sequence[Step]:
+    """Put back all that is down, and remove the journal; return the steps."""
     async with one_session(pool) as connection:
         steps = await journal.read_steps(connection)
         failures = await journal.read_failures(connection)
         memory = await choose_build_memory(connection, options.builds, options.maintenance_work_mem)
     putting_back = PuttingBack({step.key: step for step in steps}, memory)
-    await run_tasks(list(put_back_tasks(putting_back, {}, {})), pool, options.workers, {BUILDS: options.builds})
+    tasks = list(put_back_tasks(putting_back, {}, {}))
+    await run_tasks(tasks, pool, options.workers, {BUILDS: options.builds}, patience)
     async with one_session(pool) as connection:
         await journal.finish(connection)
         await make_durable(connection)
     progress.warn(f"{failure.message}; {failure.hint}" for failure in failures)
     raise_problems(putting_back.failures)
-    progress.aborted(steps)
+    return steps
 
 
 async def abort(connection: ConnectionSettings, options: RestoreOptions, progress: Progress) -> None:
@@ -94,13 +107,28 @@ async def abort(connection: ConnectionSettings, options: RestoreOptions, progres
 
     Raises a DbrestoreError for what cannot be put back, which then stays in the journal.
     """
-    async with open_pool(connection, options.workers + 1) as pool, only_run(pool):
-        async with one_session(pool) as first:
-            run = await journal.read_run(first)
-        if run is None:
-            progress.had_nothing_to_abort()
-        else:
-            await _put_back(pool, options, progress)
+    patience = Patience(progress, options.retry_for)
+    backends: set[Backend] = set()
+    is_begun = False
+
+    async def attempt() -> None:
+        nonlocal is_begun
+        async with (
+            only_run(connection, backends) as lock,
+            open_pool(connection, options.workers, lock.check) as pool,
+        ):
+            patience.met = True
+            async with one_session(pool) as first:
+                run = await journal.read_run(first)
+                if run is None and is_begun:  # it was removed by a commit whose answer was lost
+                    await make_durable(first)
+            if run is not None:
+                is_begun = True
+                progress.aborted(await _put_back(pool, options, progress, patience))
+            elif not is_begun:
+                progress.had_nothing_to_abort()
+
+    await persist(attempt, patience)
 
 
 async def read_status(connection: ConnectionSettings) -> Summary | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dbrestore.databases import problems_of
@@ -11,13 +13,14 @@ from dbrestore.errors import DbrestoreError, UsageError, raise_problems
 from dbrestore.export.layout import read_export
 from dbrestore.export.parquet import read_footers
 from dbrestore.memory import use_little_memory
+from dbrestore.patience import Patience, persist
 from dbrestore.plan import Plan, build_plan
 from dbrestore.planning.draft import draft_plan
 from dbrestore.planning.resumption import find_changes, record_plan
 from dbrestore.recovery import settle_unfinished
-from dbrestore.running import Run
+from dbrestore.running import Run, Unfinished
 from dbrestore.target.connect import ConnectionSettings, open_pool
-from dbrestore.target.journal import only_run
+from dbrestore.target.lock import only_run
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import survey
 
@@ -27,10 +30,13 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from dbrestore.errors import PartError
     from dbrestore.export.layout import Export
+    from dbrestore.export.parquet import Footer
     from dbrestore.export.storage import Storage
     from dbrestore.progress import Progress
     from dbrestore.running import RestoreOptions
+    from dbrestore.target.lock import Backend
     from dbrestore.target.recorded import RecordedRun
 
     Made = TypeVar("Made")
@@ -66,26 +72,107 @@ async def restore(
     puts things back; but rows that only a key refuses stop nothing else, and are raised at the end.
     """
     use_little_memory()
-    export = await read_export(storage)
-    async with AsyncExitStack() as stack:
+    patience = Patience(progress, options.retry_for)
+    restoration = _Restoration(storage, await read_export(storage), connection, options, progress, patience)
+    try:
+        return await persist(restoration.attempt, patience)
+    except BaseException:
+        with progress.telling_how_to_go_on(is_journaled=restoration.is_unfinished):
+            raise
 
-        async def plan(name: str) -> Run:
-            pool = await stack.enter_async_context(open_pool(connection.of_database(name), options.workers + 1))
-            await stack.enter_async_context(only_run(pool))
-            unfinished = await settle_unfinished(pool, options, progress)
-            made = await _plan(export, storage, pool, name, options, unfinished)
-            return Run(made, storage, pool, options, progress, unfinished)
 
-        runs = await _for_each(_chosen(export, connection, options), plan)
-        raise_problems(problems_of([run.plan for run in runs]))
-        failures = []
-        for run in runs:
-            found = await run.carry_out()
-            failures += found if len(runs) == 1 else [error.within(run.plan.source_database) for error in found]
-        for run in runs:
-            await run.close()
-    raise_problems(failures)
-    return [run.plan for run in runs]
+@dataclass(slots=True)
+class _Restoration:
+    """A restore, through all attempts at it: each one after the first goes on by the journal, as --resume does.
+
+    A fault that passes is borne where it occurs, unless it took the lock along: then commits may be lost, and what
+    this process believes to be done is not to be relied upon.
+    """
+
+    storage: Storage
+    export: Export
+    connection: ConnectionSettings
+    options: RestoreOptions
+    progress: Progress
+    patience: Patience
+    _footers: dict[str, Footer | PartError] = field(default_factory=dict)
+    """By the keys of the parts."""
+    _backends: dict[str, set[Backend]] = field(default_factory=lambda: defaultdict(set))
+    _settled: set[str] = field(default_factory=set)
+    """Databases in which an unfinished run, if there is one, is this one."""
+    _begun: dict[str, Plan] = field(default_factory=dict)
+    """What is being done in databases."""
+    _complete: dict[str, Plan] = field(default_factory=dict)
+    """What is done in databases whose journal is being removed, if it is not gone yet."""
+    _failures: dict[str, list[DbrestoreError]] = field(default_factory=dict)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether another run can go on."""
+        return any(plan.is_journaled for plan in self._begun.values())
+
+    async def attempt(self) -> list[Plan]:
+        """Restore all databases, as far as that is not done. Raises as ``restore`` does."""
+        try:
+            async with AsyncExitStack() as stack:
+                names = _chosen(self.export, self.connection, self.options)
+                runs = await _for_each(names, partial(self._prepare, stack))
+                raise_problems(problems_of([run.plan for run in runs]))
+                for name, run in zip(names, runs, strict=True):
+                    await self._carry_out(name, run)
+                for name, run in zip(names, runs, strict=True):
+                    await self._close(name, run)
+        except DbrestoreError as error:
+            self._judge(error)
+            raise
+        raise_problems([error for name in names for error in self._failures[name]])
+        return [run.plan for run in runs]
+
+    async def _prepare(self, stack: AsyncExitStack, name: str) -> Run:
+        settings, options = self.connection.of_database(name), self.options
+        lock = await stack.enter_async_context(only_run(settings, self._backends[name]))
+        pool = await stack.enter_async_context(open_pool(settings, options.workers, lock.check))
+        self.patience.met = True
+        if name in self._settled:
+            options = replace(options, unfinished=Unfinished.RESUME)
+        unfinished = await settle_unfinished(pool, options, self.progress, self.patience)
+        self._settled.add(name)
+        complete = self._complete.get(name) if unfinished is None else None
+        plan = complete or await _plan(
+            self.export, self.storage, pool, name, options, unfinished, footers=self._footers
+        )
+        return Run(
+            plan,
+            self.storage,
+            pool,
+            options,
+            self.progress,
+            self.patience,
+            unfinished,
+            is_complete=complete is not None,
+        )
+
+    async def _carry_out(self, name: str, run: Run) -> None:
+        if run.is_complete:
+            return
+        memory = await run.choose_memory()
+        self._begun[name] = run.plan
+        found = await run.carry_out(memory)
+        several = len(_chosen(self.export, self.connection, self.options)) > 1
+        self._failures[name] = [error.within(name) for error in found] if several else found
+
+    async def _close(self, name: str, run: Run) -> None:
+        self._complete[name] = run.plan
+        await run.close()
+        self._begun.pop(name, None)
+
+    def _judge(self, error: DbrestoreError) -> None:
+        """Nothing helps any more if rows were being loaded without a journal."""
+        if error.fault and any(not plan.is_journaled for plan in self._begun.values()):
+            error.fault = None
+            error.hint = (
+                "There is no journal to go on by: empty the tables, or begin anew with --if-not-empty truncate."
+            )
 
 
 def _chosen(export: Export, connection: ConnectionSettings, options: RestoreOptions) -> tuple[str, ...]:
@@ -118,14 +205,16 @@ async def _plan(
     unfinished: RecordedRun | None = None,
     *,
     with_rows: bool = True,
+    footers: dict[str, Footer | PartError] | None = None,
 ) -> Plan:
+    """``footers`` are those that are known, by the keys of their parts; it takes in those that are read."""
+    footers = {} if footers is None else footers
     async with one_session(pool) as connection:
         target = await survey(connection)
     draft = draft_plan(export, database, target, options.choices)
-    files = draft.files(with_rows=with_rows)
-    footers = await read_footers(storage, files, FOOTER_READS)
-    found = dict(zip((file.key for file in files), footers, strict=True))
-    plan = build_plan(draft, found, options.policy, unfinished)
+    files = [file for file in draft.files(with_rows=with_rows) if file.key not in footers]
+    footers.update(zip((file.key for file in files), await read_footers(storage, files, FOOTER_READS), strict=True))
+    plan = build_plan(draft, footers, options.policy, unfinished)
     if unfinished is None:
         return plan
     changes = find_changes(unfinished, record_plan(plan, options.choices, {}))

@@ -26,12 +26,13 @@ from dbrestore.tasks import BUILDS, LOADS, find_loads, load_tasks, put_back_task
 from dbrestore.verify import count_tables, verify_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     import asyncpg
 
     from dbrestore.errors import DbrestoreError
     from dbrestore.export.storage import Storage
+    from dbrestore.patience import Patience
     from dbrestore.plan import Plan
     from dbrestore.progress import Progress
     from dbrestore.target.catalog import Table
@@ -57,6 +58,8 @@ class RestoreOptions:
     choices: Choices = field(default_factory=Choices)
     policy: Policy = field(default_factory=Policy)
     unfinished: Unfinished = Unfinished.REFUSE
+    retry_for: float = 600.0
+    """Seconds from a fault of the target, after something succeeded, until it is taken for good."""
     jobs: int = 1
     """COPYs at a time."""
     index_jobs: int | None = None
@@ -85,27 +88,32 @@ class Run:
     pool: asyncpg.Pool
     options: RestoreOptions
     progress: Progress
+    patience: Patience
     unfinished: RecordedRun | None = None
     """The run that is gone on with."""
+    is_complete: bool = False
+    """There is nothing left to do but to remove the journal, if even that."""
 
-    async def carry_out(self) -> list[DbrestoreError]:
+    async def choose_memory(self) -> str:
+        """What each index build gets. Raises a DbrestoreError if the server does not take what is wanted."""
+        async with one_session(self.pool) as connection:
+            return await choose_build_memory(connection, self.options.builds, self.options.maintenance_work_mem)
+
+    async def carry_out(self, memory: str) -> list[DbrestoreError]:
         """Do what is left to do, and verify all of it; return what rows, or views, were in the way of.
 
         Raises a DbrestoreError; then the run is unfinished.
         """
-        if self.unfinished and self.unfinished.phase is Phase.DONE:
+        if self.is_complete or (self.unfinished and self.unfinished.phase is Phase.DONE):
             return []
         loaded = self.unfinished.loaded if self.unfinished else set()
         self.progress.planned(self.plan, loaded)
-        async with one_session(self.pool) as connection:
-            memory = await choose_build_memory(connection, self.options.builds, self.options.maintenance_work_mem)
-        with self.progress.telling_how_to_go_on(is_journaled=self.plan.is_journaled):
-            rows_before = await self._begin()
-            failures = await self._load_and_put_back(loaded, memory)
-            await self._enter(Phase.FINISHING)
-            finishing = Finishing(self.plan, self.options.finishing)
-            await finishing.run(self.pool, self.options.workers)
-            await verify_counts(self.plan, rows_before, self.pool, self.options.workers)
+        rows_before = await self._begin()
+        failures = await self._load_and_put_back(loaded, memory)
+        await self._enter(Phase.FINISHING)
+        finishing = Finishing(self.plan, self.options.finishing)
+        await finishing.run(self.pool, self.options.workers, self.patience)
+        await verify_counts(self.plan, rows_before, self.pool, self.options.workers, self.patience)
         self.progress.warn(finishing.warnings)
         failures += finishing.failures
         if not failures:
@@ -125,7 +133,7 @@ class Run:
         if self.unfinished:
             return self.unfinished.rows_before
         kept = (table for table in self.plan.tables if table.keeps_rows)
-        rows_before = await count_tables(kept, self.pool, self.options.workers)
+        rows_before = await count_tables(kept, self.pool, self.options.workers, self.patience)
         async with one_session(self.pool) as connection:
             if self.plan.is_journaled:
                 recorded = record_plan(self.plan, self.options.choices, rows_before)
@@ -133,7 +141,7 @@ class Run:
             await take_down(connection, self.plan.deferral)
         if self.plan.truncated:
             await self._enter(Phase.EMPTYING)
-            await empty(self.plan.truncated, self.pool)
+            await empty(self.plan.truncated, self.pool, self.patience)
         await self._enter(Phase.LOADING)
         return rows_before
 
@@ -152,7 +160,8 @@ class Run:
                 *load_tasks(remaining_plan(self.plan, loaded), loader, self.progress),
                 *put_back_tasks(putting_back, find_loads(self.plan), sizes),
             ]
-            await run_tasks(tasks, self.pool, options.workers, {LOADS: options.jobs, BUILDS: options.builds})
+            shares: dict[Hashable, int] = {LOADS: options.jobs, BUILDS: options.builds}
+            await run_tasks(tasks, self.pool, options.workers, shares, self.patience)
         return [*earlier_failures, *putting_back.failures]
 
     async def _read_steps(self) -> tuple[Sequence[Step], list[DbrestoreError]]:
@@ -166,10 +175,10 @@ class Run:
         if self.plan.is_journaled:
             async with one_session(self.pool) as connection:
                 await journal.enter(connection, phase)
+        self.patience.succeeded((self.plan.source_database, phase))
 
 
-async def empty(truncated: Sequence[Sequence[Table]], pool: asyncpg.Pool) -> None:
+async def empty(truncated: Sequence[Sequence[Table]], pool: asyncpg.Pool, patience: Patience) -> None:
     """Truncate each group of tables, one group after the other. Raises TargetError."""
-    await run_tasks(
-        [Task(number, partial(truncate, tables=tables)) for number, tables in enumerate(truncated)], pool, 1
-    )
+    tasks = [Task(("empty", number), partial(truncate, tables=tables)) for number, tables in enumerate(truncated)]
+    await run_tasks(tasks, pool, 1, patience=patience)

@@ -1,27 +1,30 @@
 """Walks a graph of tasks with a bounded number of connections.
 
 A task starts when all that it comes after are done, all that it claims is free, and so is a job; of those that could
-start, the costliest does. The first failure cancels all that runs.
+start, the costliest does. The first failure that does not pass cancels all that runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
-from dbrestore.errors import DbrestoreError, raise_problems
-from dbrestore.target.connect import cut, translate_errors
+from dbrestore.errors import DbrestoreError, Fault, raise_problems
+from dbrestore.patience import Pauses
+from dbrestore.target.sessions import one_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 
     import asyncpg
+
+    from dbrestore.patience import Patience
 
 AHEAD_PER_JOB = 2
 """Tasks that are prepared before a job is free for them."""
@@ -49,49 +52,93 @@ class Task:
 
 
 async def run_tasks(
-    tasks: Sequence[Task], pool: asyncpg.Pool, jobs: int, shares: Mapping[Hashable, int] | None = None
+    tasks: Sequence[Task],
+    pool: asyncpg.Pool,
+    jobs: int,
+    shares: Mapping[Hashable, int] | None = None,
+    patience: Patience | None = None,
 ) -> None:
     """Run all tasks, at most ``jobs`` at a time.
 
-    ``shares`` says of what is claimed how many tasks at a time may have it; of all that is not in it, one may.
+    ``shares`` says of what is claimed how many tasks at a time may have it; of all that is not in it, one may. With
+    ``patience`` a task that fails for a fault of the target that passes is run again, on another connection, and fewer
+    than ``jobs`` go on where the server has no more connections.
 
     Raises:
         DbrestoreError: what the failing task raised; SeveralProblemsError if more than one failed at once.
         graphlib.CycleError: the tasks wait for each other.
     """
     board = _Board(tasks, shares or {}, AHEAD_PER_JOB * jobs)
+    crew = _Crew(board, pool, jobs, patience)
     failures: list[DbrestoreError] = []
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(jobs):
-                group.create_task(_work(board, pool))
+                group.create_task(crew.work())
     except* DbrestoreError as failed:
         failures += [error for error in failed.exceptions if isinstance(error, DbrestoreError)]
     raise_problems(failures)
 
 
-async def _work(board: _Board, pool: asyncpg.Pool) -> None:
-    """Run tasks on one connection, from the first one to the end."""
-    async with AsyncExitStack() as stack:
-        connection: asyncpg.Connection | None = None
-        while (task := await board.take()) is not None:
-            assert task.run is not None, "milestones are never ready to be taken"
-            if connection is None:
-                connection = await stack.enter_async_context(_holding(pool))
-            await task.run(connection)
-            board.finish(task)
+@dataclass(slots=True)
+class _Crew:
+    """Those who run the tasks, each on a connection of its own."""
 
+    board: _Board
+    pool: asyncpg.Pool
+    jobs: int
+    patience: Patience | None
+    connected: int = 0
+    told: int = 0
+    """Of how many that are connected people know."""
 
-@asynccontextmanager
-async def _holding(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of the pool, which is cut if the block fails: whatever it was doing ends with it."""
-    with translate_errors("holding a connection to the target"):
-        async with pool.acquire() as connection:
+    async def work(self) -> None:
+        """Run tasks on one connection, from the first one to the end, and on another one after a fault."""
+        pauses = Pauses(self.patience) if self.patience else None
+        task = await self.board.take()
+        while task is not None:
             try:
-                yield connection
-            except BaseException:
-                cut(connection)
-                raise
+                async with one_session(self.pool) as connection:
+                    with self._counted():
+                        while task is not None:
+                            assert task.run is not None, "milestones are never ready to be taken"
+                            await task.run(connection)
+                            self._finish(task, pauses)
+                            task = await self.board.take()
+            except DbrestoreError as error:
+                if pauses is None or error.fault is Fault.LOCK_LOST:
+                    raise
+                if error.fault is Fault.CROWDED and self.connected:
+                    task = await self._stand_back(task, pauses)
+                else:
+                    await pauses.after(error)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.connected += 1
+        try:
+            yield
+        finally:
+            self.connected -= 1
+
+    def _finish(self, task: Task, pauses: Pauses | None) -> None:
+        self.board.finish(task)
+        if self.patience and pauses:
+            self.patience.succeeded(task.key)
+            pauses.begin()
+
+    async def _stand_back(self, task: Task | None, pauses: Pauses) -> Task | None:
+        """Leave the task to those who have a connection; return one when it is time to try again."""
+        assert self.patience is not None
+        if task is not None:
+            self.board.give_back(task)
+        if self.told != self.connected:
+            self.told = self.connected
+            self.patience.listener.warn(
+                [f"the server has no more connections: going on with {self.connected} instead of {self.jobs}"]
+            )
+        await self.board.wait_for_end(pauses.next())
+        return await self.board.take()
 
 
 class _Board:
@@ -107,6 +154,7 @@ class _Board:
         """Those that were ready, by what they claim and could not have."""
         self._free = dict(shares)
         self._changed = asyncio.Event()
+        self._ended = asyncio.Event()
         self._preparation = _Preparation(ahead)
         self._release()
 
@@ -119,11 +167,26 @@ class _Board:
 
     def finish(self, task: Task) -> None:
         """Let those start that waited for ``task`` alone, or for what it had claimed."""
+        self._free_claims(task)
+        self._sorter.done(task.key)
+        self._release()
+
+    def give_back(self, task: Task) -> None:
+        """Let somebody else take ``task``, which was not run."""
+        self._free_claims(task)
+        heappush(self._ready, (-task.cost, next(self._order), task))
+        self._changed.set()
+
+    async def wait_for_end(self, seconds: float) -> None:
+        """Wait until all tasks are done, but no longer than that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
+
+    def _free_claims(self, task: Task) -> None:
         for claim in task.claims:
             self._free[claim] += 1
             self._unblock(claim)
-        self._sorter.done(task.key)
-        self._release()
 
     def _release(self) -> None:
         while released := self._sorter.get_ready():
@@ -136,6 +199,8 @@ class _Board:
                     self._preparation.add(entry)
         self._preparation.go_on()
         self._changed.set()
+        if not self._sorter.is_active():
+            self._ended.set()
 
     def _find(self) -> Task | None:
         while self._ready:

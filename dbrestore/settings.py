@@ -103,7 +103,8 @@ class Settings(BaseSettings):
         ByteSize, Field(ge=0, description="What those parts may take there at a time: 500MB, 2GiB. Default: 2GiB.")
     ] = ByteSize(2 * 1024**3)
     retry_for: Annotated[
-        float, Field(ge=0, description="Seconds to go on trying while S3 does not answer. Default: 600.")
+        float,
+        Field(ge=0, description="Seconds to go on trying while S3 or the target cannot be reached. Default: 600."),
     ] = 600.0
 
     source_db: Annotated[

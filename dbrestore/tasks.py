@@ -44,8 +44,8 @@ def load_tasks(plan: Plan, loader: Loader, progress: Progress) -> Iterator[Task]
 def _load_tasks(table: PlannedTable, loader: Loader, progress: Progress) -> Iterator[Task]:
     after: frozenset[Hashable] = table.after
     keys: set[Hashable] = set()
-    for number, parts in enumerate(_copies(table)):
-        key = (table.table.oid, number)
+    for parts in _copies(table):
+        key = (table.table.oid, parts[0].file.key)
         keys.add(key)
         yield Task(
             key,

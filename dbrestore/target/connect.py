@@ -30,13 +30,18 @@ from dbrestore.errors import (
     UsageError,
 )
 from dbrestore.target.address import check_dsn, find_parameters, find_service, rewrite_dsn, shown_hosts
+from dbrestore.target.faults import fault_of, hint_of
 from dbrestore.target.iam import IamOptions, find_login, open_token_maker
 from dbrestore.target.pooler import refuse_transaction_pooler
 from dbrestore.target.refusals import explained, hint_for
+from dbrestore.target.silence import SERVER_SETTINGS, keep_alive
 from dbrestore.target.tls import TlsMode, TlsOptions, find_mode, load_certificate, make_context
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from typing import TypeAlias
+
+    Check: TypeAlias = Callable[[asyncpg.Connection], Awaitable[None]]
 
     from dbrestore.target.address import Parameters
 
@@ -50,7 +55,10 @@ SESSION_SETTINGS = {
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "synchronous_commit": "off",  # make_durable() at the end waits for all of them at once
+    **SERVER_SETTINGS,
 }
+CONNECT_SECONDS = 60.0
+"""In which a new connection has to be made: a serverless database may have to wake up first."""
 
 _CLASSES: tuple[tuple[type[Exception], type[DbrestoreError]], ...] = (
     (asyncpg.IntegrityConstraintViolationError, ConstraintError),
@@ -77,6 +85,11 @@ PLACEHOLDER = "{database}"
 """Stands in a DSN or a database's name for the name that the database has in the export."""
 
 ROLLBACK_SECONDS = 2.0
+GOODBYE_SECONDS = 2.0
+LAST_WORDS_SECONDS = 1.0
+"""In which a lost connection's own error is waited for."""
+WRITTEN_TOO_LATE = "the handler is closed"
+"""What uvloop's RuntimeError says of a write to a closed connection."""
 MESSAGE_SHOWN = 500
 """Characters of a message or detail of the server: some of them hold a whole value."""
 
@@ -131,12 +144,20 @@ def _connection_errors(settings: ConnectionSettings, dsn: str) -> Iterator[None]
 
 
 @asynccontextmanager
-async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[asyncpg.Pool]:
+async def open_pool(settings: ConnectionSettings, size: int, check: Check | None = None) -> AsyncIterator[asyncpg.Pool]:
     """A pool of at most ``size`` connections, with the session settings that a load needs.
 
-    Raises UsageError where the settings make no sense, ConnectError where they lead to no database or to a pooler that
-    keeps no sessions.
+    ``check`` looks at each new connection before it is used, and raises what is wrong with it. Raises UsageError
+    where the settings make no sense, ConnectError where they lead to no database or to a pooler that keeps no
+    sessions.
     """
+
+    async def prepare(connection: asyncpg.Connection) -> None:
+        keep_alive(connection)
+        await prepare_session(connection)
+        if check:
+            await check(connection)
+
     dsn = settings.dsn.get_secret_value() if settings.dsn else "postgresql://"
     check_dsn(dsn)
     service, in_service = find_service(dsn)
@@ -150,16 +171,17 @@ async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[as
             "user": settings.user,
             "database": settings.database,
             "command_timeout": None,
+            "timeout": CONNECT_SECONDS,
             "server_settings": STARTUP_SETTINGS,
             **await _choose_protection(settings, parameters, stack),
         }
         with _connection_errors(settings, dsn):
             pool = await asyncpg.create_pool(
                 **arguments,
-                min_size=1,
+                min_size=0,  # or the pool would go on connecting by itself, and talk of what it meets
                 max_size=size,
                 max_inactive_connection_lifetime=0,
-                init=prepare_session,
+                init=prepare,
                 reset=_keep,
             )
         try:
@@ -171,7 +193,7 @@ async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[as
             pool.terminate()
             raise
         else:
-            await pool.close()
+            await _close(pool)
 
 
 async def _choose_protection(
@@ -198,6 +220,15 @@ async def prepare_session(connection: asyncpg.Connection) -> None:
     await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in SESSION_SETTINGS.items()))
 
 
+async def _close(pool: asyncpg.Pool) -> None:
+    """Say goodbye to the server, if it is there."""
+    try:
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await pool.close()
+    except FOREIGN_ERRORS:
+        pool.terminate()
+
+
 async def _keep(_: asyncpg.Connection) -> None:
     """Nothing is to be reset when a connection goes back to the pool: all that we set, we set for a transaction."""
 
@@ -207,9 +238,10 @@ async def transaction(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """Commit at the end of the block, or roll back and raise what ended it, even if the connection is lost by then."""
     begun = connection.transaction()
     try:
-        await begun.start()
-        yield
-        await begun.commit()
+        with lost_writes():
+            await begun.start()
+            yield
+            await begun.commit()
     except BaseException:
         await _roll_back(connection, begun)
         raise
@@ -222,16 +254,66 @@ async def _roll_back(connection: asyncpg.Connection, begun: asyncpg.transaction.
     refused a row of it.
     """
     try:
-        async with asyncio.timeout(ROLLBACK_SECONDS):
-            await begun.rollback()
+        with lost_writes():
+            async with asyncio.timeout(ROLLBACK_SECONDS):
+                await begun.rollback()
     except FOREIGN_ERRORS:
         cut(connection)
+
+
+@contextmanager
+def lost_writes() -> Iterator[None]:
+    """Tell as asyncpg does of a lost connection that asyncpg did not know to be lost when it wrote to it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if WRITTEN_TOO_LATE not in str(error):
+            raise
+        raise asyncpg.ConnectionDoesNotExistError("the connection was lost") from error
 
 
 def cut(connection: asyncpg.Connection) -> None:
     """Close a connection without a word to the server; nothing happens if it is lost already."""
     with suppress(asyncpg.InterfaceError):  # a lost connection is the pool's again
         connection.terminate()
+
+
+@asynccontextmanager
+async def while_connected(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """End a COPY when its connection is lost.
+
+    asyncpg 0.32 waits forever for room in the socket, or for the source, where nobody listens any more.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(None) as scope:
+            with (
+                lost_writes(),
+                on_loss(connection, lambda: scope.reschedule(loop.time() + LAST_WORDS_SECONDS)),
+            ):
+                yield
+    except TimeoutError:
+        if scope.expired():
+            raise asyncpg.ConnectionDoesNotExistError("the connection was lost in the middle of a COPY") from None
+        raise
+
+
+@contextmanager
+def on_loss(connection: asyncpg.Connection, act: Callable[[], object]) -> Iterator[None]:
+    """Call ``act`` when the connection ends within the block."""
+    is_over = False
+
+    def listen(_: asyncpg.Connection) -> None:
+        if not is_over:
+            act()
+
+    connection.add_termination_listener(listen)
+    try:
+        yield
+    finally:
+        is_over = True
+        with suppress(asyncpg.InterfaceError):  # a lost connection is the pool's again
+            connection.remove_termination_listener(listen)
 
 
 async def make_durable(connection: asyncpg.Connection) -> None:
@@ -255,11 +337,13 @@ def translate_errors(doing: str) -> Iterator[None]:
 
 def translated(error: Exception, doing: str) -> DbrestoreError:
     """The error of dbrestore that an error of asyncpg is, with the server's own message, detail and hint."""
+    while isinstance(error, asyncpg.InterfaceError) and isinstance(error.__context__, FOREIGN_ERRORS):
+        error = error.__context__  # asyncpg met it when it was about to roll back what that had ended
     kind = next(ours for foreign, ours in _CLASSES if isinstance(error, foreign))
     text = getattr(error, "message", None) or explained(error) or str(error) or type(error).__name__
     detail = getattr(error, "detail", None)
     shown = f"{_cut(text)} ({_cut(detail)})" if detail else _cut(text)
-    return kind(f"{doing}: {shown}", hint=getattr(error, "hint", None))
+    return kind(f"{doing}: {shown}", hint=hint_of(error), fault=fault_of(error))
 
 
 def _cut(text: str) -> str:

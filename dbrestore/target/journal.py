@@ -9,33 +9,30 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from dbrestore.errors import (
-    ConcurrentRunError,
     ConstraintError,
     DbrestoreError,
     PrivilegeError,
     TargetError,
     UnfinishedRunError,
 )
-from dbrestore.target.connect import transaction, translate_errors
+from dbrestore.target.connect import transaction, translate_errors, while_connected
 from dbrestore.target.deferral.model import Step
+from dbrestore.target.lock import is_held
 from dbrestore.target.recorded import Phase, RecordedPart, RecordedRun, RecordedTable, Summary
 from dbrestore.target.sql import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     import asyncpg
 
 SCHEMA = "dbrestore"
 ABORT_HINT = "`dbrestore abort` puts back what it took down, and keeps the rows."
 UNFINISHED_HINT = f"--resume goes on with it; --restart empties what it loaded and begins anew; {ABORT_HINT}"
-LOCK_KEY = int.from_bytes(b"dbrestor")
-"""Of the advisory lock that keeps two runs on one database apart."""
 
 _QUERIES = load_queries("journal.sql")
 _COLUMNS = [field.name for field in fields(Step)]
@@ -80,7 +77,7 @@ async def read_summary(connection: asyncpg.Connection) -> Summary | None:
 
 async def _summarize(connection: asyncpg.Connection) -> Summary:
     row = await connection.fetchrow(_QUERIES["summary"])
-    is_running = await connection.fetchval(_QUERIES["is_locked"], LOCK_KEY)
+    is_running = await is_held(connection)
     return Summary(**{**row, "phase": Phase(row["phase"]), "down": tuple(row["down"])}, is_running=is_running)
 
 
@@ -124,8 +121,9 @@ async def begin(connection: asyncpg.Connection, run: RecordedRun, milestones: It
                 for table in run.tables
                 for part in table.parts
             )
-            await connection.copy_records_to_table("loaded_table", schema_name=SCHEMA, records=tables)
-            await connection.copy_records_to_table("part", schema_name=SCHEMA, records=parts)
+            async with while_connected(connection):
+                await connection.copy_records_to_table("loaded_table", schema_name=SCHEMA, records=tables)
+                await connection.copy_records_to_table("part", schema_name=SCHEMA, records=parts)
             await record(connection, milestones)
 
 
@@ -146,12 +144,13 @@ async def claim_parts(connection: asyncpg.Connection, keys: Sequence[str]) -> se
 
 async def record(connection: asyncpg.Connection, steps: Iterable[Step]) -> None:
     """Write down the steps that put back what this transaction takes down."""
-    await connection.copy_records_to_table(
-        "deferred",
-        schema_name=SCHEMA,
-        columns=[*_COLUMNS, "is_down"],
-        records=[(*(getattr(step, name) for name in _COLUMNS), bool(step.statements)) for step in steps],
-    )
+    async with while_connected(connection):
+        await connection.copy_records_to_table(
+            "deferred",
+            schema_name=SCHEMA,
+            columns=[*_COLUMNS, "is_down"],
+            records=[(*(getattr(step, name) for name in _COLUMNS), bool(step.statements)) for step in steps],
+        )
 
 
 async def claim_step(connection: asyncpg.Connection, step: Step, failure: DbrestoreError | None = None) -> bool:
@@ -166,7 +165,7 @@ async def claim_step(connection: asyncpg.Connection, step: Step, failure: Dbrest
 async def read_run(connection: asyncpg.Connection) -> RecordedRun | None:
     """The unfinished run, when all that its server processes were doing has ended; None if there is none.
 
-    To be called under the lock of ``only_run``: whoever else writes to the journal has lost its client. Raises
+    To be called under the lock of ``lock.only_run``: whoever else writes to the journal has lost its client. Raises
     TargetError.
     """
     if not await _is_unfinished(connection):
@@ -216,22 +215,9 @@ def _step(row: asyncpg.Record) -> Step:
 
 
 async def finish(connection: asyncpg.Connection) -> None:
-    """Remove the journal, unless something is still down."""
+    """Remove the journal, unless there is none any more, or something is still down."""
     with translate_errors("removing the journal"):
         async with transaction(connection):
-            if not await connection.fetchval(_QUERIES["is_down"]):
+            state = await connection.fetchrow(_QUERIES["state"])
+            if state["has_schema"] and not await connection.fetchval(_QUERIES["is_down"]):
                 await connection.execute(_QUERIES["drop"])
-
-
-@asynccontextmanager
-async def only_run(pool: asyncpg.Pool) -> AsyncIterator[None]:
-    """Keep other runs off the database for the time of the block, with a connection of its own that holds a lock.
-
-    Raises ConcurrentRunError if there is one.
-    """
-    with translate_errors("keeping other runs off the target"):
-        async with pool.acquire() as connection:
-            if not await connection.fetchval(_QUERIES["lock"], LOCK_KEY):
-                raise ConcurrentRunError("another run of dbrestore is working on this database")
-            await connection.execute(_QUERIES["stay_idle"])
-            yield

@@ -7,7 +7,7 @@ synchronous_commit off has to be made durable before.
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import asyncpg
 from dbrestore.target.catalog import TableKind
 from dbrestore.target.connect import translate_errors
 from dbrestore.target.descent import with_descendants
+from dbrestore.target.faults import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -109,17 +110,18 @@ def _command(table: Table, server_version: int, *, analyze: bool, freeze: bool) 
 
 
 async def maintain(connection: asyncpg.Connection, maintenance: Maintenance) -> list[str]:
-    """Run a command; return what the server warned of: a role that may not, mostly. Raises ConnectError.
+    """Run a command; return what the server warned of: a role that may not, mostly.
 
-    Nothing that was loaded depends on it, so that its failure is a warning as well.
+    Nothing that was loaded depends on it, so that its failure is a warning as well. Raises TargetError for a fault
+    that may pass.
     """
     warnings: list[str] = []
     with translate_errors(maintenance.command), _listening(connection, warnings):
         try:
             await connection.execute(maintenance.command)
-        except asyncpg.PostgresConnectionError:
-            raise
         except asyncpg.PostgresError as error:
+            if fault_of(error):
+                raise
             warnings.append(error.message)
     return [f"{maintenance.command}: {warning}" for warning in warnings]
 
@@ -136,4 +138,5 @@ def _listening(connection: asyncpg.Connection, warnings: list[str]) -> Iterator[
     try:
         yield
     finally:
-        connection.remove_log_listener(listen)
+        with suppress(asyncpg.InterfaceError):  # a lost connection is the pool's again
+            connection.remove_log_listener(listen)

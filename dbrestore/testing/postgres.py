@@ -111,6 +111,21 @@ class PostgresServer:
         shutil.rmtree(self.socket_dir, ignore_errors=True)
         self._guard.communicate()
 
+    def crash(self) -> None:
+        """End the server at once, as `pg_ctl stop -m immediate` does: what is not in its log on disk is lost."""
+        _end(self._running)
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def start_again(self) -> None:
+        """Start the server, which recovers, with its settings and on its port. Raises EmbeddedServerError."""
+        self._spawn(self._server_command())
+        if not self._becomes_ready():
+            raise EmbeddedServerError(f"the server in {self.bin_dir} did not start again:\n{self.log_tail()}")
+
+    def give(self, folder: Path) -> None:
+        """Make ``folder`` belong to the account that the server runs as."""
+        self._account.give(folder)
+
     def dsn(self, database: str = "postgres", user: str = SUPERUSER) -> str:
         """The connection URI of a database on this server."""
         return f"postgresql://{quote(user, safe='')}@{HOST}:{self.port}/{quote(database, safe='')}"
@@ -192,7 +207,7 @@ class PostgresServer:
         return str(self.bin_dir / name)
 
     def _spawn(self, command: Sequence[str]) -> None:
-        with self._log.open("wb") as log:
+        with self._log.open("ab") as log:
             self._process = self._account.spawn(command, folder=self.socket_dir, output=log)
 
     @property

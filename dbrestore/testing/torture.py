@@ -1,8 +1,8 @@
-"""`make torture`: restores are killed at random moments, again and again, and have to be right in the end.
+"""`make torture`: restores meet faults at random moments, again and again, and have to be right in the end.
 
-A round is the restore of one database. It is killed (SIGKILL) at a random time after its first session, or after it
-entered one of its phases, and gone on with by ``--resume``, until it comes to its end. KILLS and SEED in the
-environment say how often, and how it was.
+A round is the restore of one database. Its process is killed and gone on with by ``--resume``, or it has to bear what
+happens to its connections and to the server, until it comes to its end. FAULT, KILLS and SEED in the environment say
+what happens, how often, and how it was.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import asyncpg
 
 from dbrestore.errors import TargetError
 from dbrestore.export.opening import SourceSettings
@@ -32,24 +30,29 @@ from dbrestore.testing.databases import create_database
 from dbrestore.testing.postgres import PostgresServer
 from dbrestore.testing.sample import Sample, data_sql, schema_sql
 from dbrestore.testing.schema_text import dump_schema
+from dbrestore.testing.torture_faults import FAULTS, SESSIONS, Fault, Victim
+from dbrestore.testing.watcher import Watcher
 
 if TYPE_CHECKING:
     from dbrestore.testing.databases import Database
 
+SERVER_SETTINGS = {"wal_writer_delay": "10s"}
+"""A server that crashes loses more of the commits that did not wait for the disk."""
 ROWS_PER_PART = 500
 JOBS = 3
 LONGEST = 0.8
-"""Seconds from the first session of a run until it is killed, at most."""
+"""Seconds from the first session of a run, or after a fault that was borne, until the next fault, at most."""
 SOON = 0.4
 """Seconds from the beginning of a phase until then, at most; mostly much less."""
 LAUNCH_SECONDS = 60.0
-END_SECONDS = 120.0
+AGAIN_SECONDS = 20.0
+"""In which a restore that bore a fault comes to the next one; it may have lost nothing by it and be too far already."""
+END_SECONDS = 240.0
 BACKENDS_GO_IN = 30.0
 FILLED = "already with rows in the target"
 """What a restore says that is begun after one that was killed between its last commit and its end."""
 LOOK_SECONDS = 0.003
 PHASES = [phase.value for phase in Phase]
-NO_JOURNAL = "no journal"
 VARIANTS: tuple[tuple[bool, tuple[str, ...]], ...] = (
     (False, ()),
     (True, ("--truncate-all",)),
@@ -58,19 +61,19 @@ VARIANTS: tuple[tuple[bool, tuple[str, ...]], ...] = (
 )
 """Whether the target has rows before, and what the restores of a round are told."""
 SEQUENCES = "SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2"
-SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbrestore' AND datname = current_database()"
 
 
 @dataclass(slots=True)
 class Torture:
-    """Kills restores of a sample database, and looks at what they leave."""
+    """Restores a sample database under faults, and looks at what they leave."""
 
     server: PostgresServer
     folder: Path
-    kills: int
+    fault: Fault
+    strikes: int
     seed: int
-    killed_in: Counter[str] = field(default_factory=Counter)
-    """Kills by the phase that the journal had then."""
+    struck_in: Counter[str] = field(default_factory=Counter)
+    """Faults by the phase that the journal had then."""
     rounds: int = 0
 
     async def run(self) -> None:
@@ -80,19 +83,23 @@ class Torture:
         schema = schema_sql() + schema_sql(Sample.TORTURE)
         empty.execute(schema)
         filled.execute(schema + data_sql() + data_sql(Sample.TORTURE))
-        export = await self._export(filled)
+        source = self.fault.publish(await self._export(filled))
         sequences: list[Any] | None = None
         for has_rows, options in cycle(VARIANTS):
             target = create_database(self.server, (filled if has_rows else empty).name)
             before = dump_schema(target)
-            await self._restore(target, export, options, chance)
+            await self._restore(target, source, options, chance)
             found = await self._look(filled, target, before)
             sequences = sequences or found
             assert found == sequences, f"sequences differ from those of another round: {found}"
             target.drop()
             self.rounds += 1
-            if self.killed_in.total() >= self.kills:
+            if self._is_enough:
                 break
+
+    @property
+    def _is_enough(self) -> bool:
+        return self.struck_in.total() >= self.strikes
 
     async def _export(self, source: Database) -> Path:
         async with (
@@ -102,34 +109,41 @@ class Torture:
             made = await simulate(connection, files, export_id="friday", rows_per_part=ROWS_PER_PART)
         return Path(made.url)
 
-    async def _restore(self, target: Database, export: Path, options: tuple[str, ...], chance: random.Random) -> None:
-        """Restore until it succeeds, and kill what does not succeed quickly enough."""
-        arguments = [str(export), "--dsn", target.dsn, "--resume", "--jobs", str(JOBS), *options]
-        phase = NO_JOURNAL
+    async def _restore(self, target: Database, source: str, options: tuple[str, ...], chance: random.Random) -> None:
+        """Restore until it succeeds, and strike what does not succeed quickly enough."""
+        arguments = [source, "--dsn", self.fault.dsn(target), "--resume", "--jobs", str(JOBS), *options]
+        phase = ""
         while True:
-            is_last = self.killed_in.total() >= self.kills
-            kill = None if is_last else _choose_kill(chance, phase)
-            code, said, phase = await self._run(target, arguments, kill)
-            if code == 0 or (code == TargetError.exit_code and FILLED in said):
+            code, said, phase = await self._run(target, arguments, chance, phase)
+            assert "Traceback" not in said, said
+            assert "never retrieved" not in said, said
+            if code == 0 or (self.fault.is_deadly and code == TargetError.exit_code and FILLED in said):
                 return
-            was_killed = kill is not None and code == -signal.SIGKILL
+            was_killed = self.fault.is_deadly and code == -signal.SIGKILL
             assert was_killed, f"exit code {code} of restore {' '.join(arguments)}:\n{said}"
 
-    async def _run(self, target: Database, arguments: list[str], kill: _Kill | None) -> tuple[int, str, str]:
-        """Exit code and stderr of a restore, and the phase that it was in."""
-        async with target.connect() as watcher:
-            started_at = await watcher.fetchval("SELECT clock_timestamp()")
+    async def _run(
+        self, target: Database, arguments: list[str], chance: random.Random, phase: str
+    ) -> tuple[int, str, str]:
+        """Exit code and stderr of a restore, and the phase that it was in when the last fault came."""
+        async with Watcher(target) as watcher:
+            started_at = await watcher.now()
             command = [sys.executable, "-m", "dbrestore", "restore", *arguments]
-            process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+            environment = os.environ | self.fault.environment
+            process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=environment)
             said = asyncio.create_task(process.communicate())
-            if kill:
-                await kill.strike(process, watcher, started_at)
+            moment = _Moment.choose(chance, phase)
+            while not self._is_enough and await moment.comes(process, watcher, started_at):
+                phase = await watcher.phase()
+                await self.fault.strike(Victim(target, process, watcher), chance)
+                self.struck_in[phase] += 1
+                if self.fault.is_deadly:
+                    break
+                started_at = await watcher.now()
+                moment = replace(_Moment.choose(chance, phase), longest=AGAIN_SECONDS)
             async with asyncio.timeout(END_SECONDS):
                 _, text = await said
-            assert process.returncode is not None
-            phase = await _read_phase(watcher)
-            if process.returncode == -signal.SIGKILL:
-                self.killed_in[phase] += 1
+        assert process.returncode is not None
         return process.returncode, text.decode(), phase
 
     async def _look(self, source: Database, target: Database, schema: str | None) -> list[Any]:
@@ -139,8 +153,8 @@ class Torture:
             assert not await theirs.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname = 'dbrestore'")
             assert await theirs.fetchval("SELECT count(*) FROM totals")
             deadline = time.monotonic() + BACKENDS_GO_IN
-            while await theirs.fetchval(SESSIONS):
-                assert time.monotonic() < deadline, "a session of a killed restore is still there"
+            while await theirs.fetchval(f"SELECT count(*) {SESSIONS}"):
+                assert time.monotonic() < deadline, "a session of a restore that ended is still there"
                 await asyncio.sleep(LOOK_SECONDS)
             found = [tuple(row) for row in await theirs.fetch(SEQUENCES)]
         assert dump_schema(target) == schema, "the schema is not what it was"
@@ -148,56 +162,59 @@ class Torture:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kill:
+class _Moment:
     phase: str
-    """What it waits for; empty for the first session."""
+    """What has to have begun; empty for the first session."""
     delay: float
-    """Seconds until it comes then."""
+    """Seconds after that."""
+    longest: float = LAUNCH_SECONDS
+    """Seconds that are waited for that."""
 
-    async def strike(
-        self, process: asyncio.subprocess.Process, watcher: asyncpg.Connection, started_at: object
-    ) -> None:
-        """Kill the process, unless it ends before."""
-        async with asyncio.timeout(LAUNCH_SECONDS):
-            while process.returncode is None and not await self._has_come(watcher, started_at):  # noqa: ASYNC110
-                await asyncio.sleep(LOOK_SECONDS)
+    @classmethod
+    def choose(cls, chance: random.Random, phase: str) -> _Moment:
+        """One after the beginning of a phase that comes after ``phase``, the last one's, or after the first session."""
+        passed = PHASES.index(phase) + 1 if phase in {Phase.LOADING, Phase.FINISHING} else 0
+        awaited = chance.choice(["", *(later for later in PHASES[passed:] if later != Phase.DONE)])
+        return cls(awaited, SOON * chance.random() ** 3 if awaited else LONGEST * chance.random())
+
+    async def comes(self, process: asyncio.subprocess.Process, watcher: Watcher, started_at: object) -> bool:
+        """Wait for it; whether the process is still running then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.longest):
+                while process.returncode is None and not await self._has_begun(watcher, started_at):  # noqa: ASYNC110
+                    await asyncio.sleep(LOOK_SECONDS)
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), self.delay)
-        if process.returncode is None:
-            process.kill()
+        return process.returncode is None
 
-    async def _has_come(self, watcher: asyncpg.Connection, started_at: object) -> bool:
+    async def _has_begun(self, watcher: Watcher, started_at: object) -> bool:
         if self.phase:
-            return await _read_phase(watcher) in PHASES[PHASES.index(self.phase) :]
-        return bool(await watcher.fetchval(f"{SESSIONS} AND backend_start > $1", started_at))
+            return await watcher.phase() in PHASES[PHASES.index(self.phase) :]
+        return bool(await watcher.ask(f"SELECT count(*) {SESSIONS} AND backend_start > $1", started_at))
 
 
-async def _read_phase(watcher: asyncpg.Connection) -> str:
-    try:
-        return str(await watcher.fetchval("SELECT phase FROM dbrestore.run"))
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-        return NO_JOURNAL
-
-
-def _choose_kill(chance: random.Random, phase: str) -> _Kill:
-    """A kill that waits for one of the phases that come after ``phase``, the last one's, or for the first session."""
-    passed = PHASES.index(phase) + 1 if phase in {Phase.LOADING, Phase.FINISHING} else 0
-    awaited = chance.choice(["", *(later for later in PHASES[passed:] if later != Phase.DONE)])
-    return _Kill(awaited, SOON * chance.random() ** 3 if awaited else LONGEST * chance.random())
+def torture(kind: str, strikes: int, seed: int) -> None:
+    """Strike so often, with a server of its own, and say what came of it."""
+    started = time.monotonic()
+    with ExitStack() as stack:
+        server = stack.enter_context(PostgresServer.start(SERVER_SETTINGS))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dbrestore-torture-"))
+        fault = stack.enter_context(FAULTS[kind](server))
+        work = Torture(server, Path(folder), fault, strikes, seed)
+        asyncio.run(work.run())
+    shown = ", ".join(f"{phase}: {number}" for phase, number in sorted(work.struck_in.items()))
+    print(f"{kind}: {work.rounds} restores were right after {work.struck_in.total()} faults ({shown}) "
+          f"in {time.monotonic() - started:.0f} s", flush=True)  # fmt: skip
 
 
 def main() -> int:
-    """Kill KILLS times; return the exit code: 0 if all restores were right."""
-    kills = int(os.environ.get("KILLS", "200"))
+    """Strike KILLS times with FAULT, or with each kind of fault; return 0 if all restores were right."""
+    strikes = int(os.environ.get("KILLS", "200"))
     seed = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
-    print(f"KILLS={kills} SEED={seed}", flush=True)
-    started = time.monotonic()
-    with PostgresServer.start() as server, tempfile.TemporaryDirectory(prefix="dbrestore-torture-") as folder:
-        torture = Torture(server, Path(folder), kills, seed)
-        asyncio.run(torture.run())
-    shown = ", ".join(f"{phase}: {number}" for phase, number in sorted(torture.killed_in.items()))
-    print(f"{torture.rounds} restores were right after {torture.killed_in.total()} kills ({shown}) "
-          f"in {time.monotonic() - started:.0f} s")  # fmt: skip
+    print(f"KILLS={strikes} SEED={seed}", flush=True)
+    chosen = os.environ.get("FAULT")
+    for kind in [chosen] if chosen else FAULTS:
+        torture(kind, strikes, seed)
     return 0
 
 

@@ -4,18 +4,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbrestore.testing.torture import Torture
+from dbrestore.testing.postgres import PostgresServer
+from dbrestore.testing.torture import SERVER_SETTINGS, Torture
+from dbrestore.testing.torture_faults import FAULTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dbrestore.testing.postgres import PostgresServer
 
-
-@pytest.mark.timeout(300)
-async def test_restores_that_are_killed_at_random_moments_are_right_in_the_end(
-    server: PostgresServer, tmp_path: Path
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("kind", "strikes"), [("kill", 20), ("terminate", 8), ("restart", 5), ("network", 6), ("s3", 6)]
+)
+async def test_restores_that_meet_faults_at_random_moments_are_right_in_the_end(
+    kind: str, strikes: int, tmp_path: Path
 ) -> None:
-    torture = Torture(server, tmp_path, kills=20, seed=7)
-    await torture.run()
-    assert torture.killed_in.total() == 20
+    with PostgresServer.start(SERVER_SETTINGS) as server, FAULTS[kind](server) as fault:
+        torture = Torture(server, tmp_path, fault, strikes, seed=7)
+        await torture.run()
+    assert torture.struck_in.total() == strikes

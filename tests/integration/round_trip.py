@@ -43,6 +43,7 @@ async def restore_export(
     verbose: bool = False,
     policy: Policy = DEFAULT_POLICY,
     unfinished: Unfinished = Unfinished.REFUSE,
+    retry_for: float = 60.0,
     **choices: Any,
 ) -> tuple[Plan, str]:
     """What was done, and what was said."""
@@ -50,7 +51,9 @@ async def restore_export(
     [plan] = await restore(
         LocalStorage(folder),
         ConnectionSettings(SecretStr(database.dsn), user=user),
-        RestoreOptions(choices=Choices(**choices), policy=policy, unfinished=unfinished, jobs=jobs),
+        RestoreOptions(
+            choices=Choices(**choices), policy=policy, unfinished=unfinished, retry_for=retry_for, jobs=jobs
+        ),
         Progress(verbose=verbose, stream=said),
     )
     return plan, said.getvalue()

@@ -307,7 +307,7 @@ async def test_a_cancelled_restore_leaves_neither_rows_nor_connections(
 
 async def test_a_connection_that_the_server_ends_is_an_error_that_says_why(database: Database, tmp_path: Path) -> None:
     exported = await export_into(database, tmp_path, items(), SLOWLY)
-    work = asyncio.create_task(restore_export(exported, database, jobs=2))
+    work = asyncio.create_task(restore_export(exported, database, jobs=2, retry_for=0))
     [pid, _] = await wait_for_sessions(database, 2, copying=True)
     await fetch(database, f"SELECT pg_terminate_backend({pid})")
     with pytest.raises(ConnectError, match=r"public\.items, .*: terminating connection due to administrator command"):

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbrestore.errors import DataError, PartError, SeveralProblemsError
+from dbrestore.errors import ConnectError, DataError, DbrestoreError, Fault, PartError, SeveralProblemsError
+from dbrestore.patience import Patience
 from dbrestore.scheduler import AHEAD_PER_JOB, Task, run_tasks
 
 if TYPE_CHECKING:
@@ -36,12 +37,16 @@ class Connections:
     """A pool of nothing, which counts."""
 
     limit: int
+    server_limit: int | None = None
+    """What the server has; None for enough."""
     used: int = 0
     most: int = 0
     all: list[Connection] = field(default_factory=list)
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
+        if self.server_limit is not None and self.used >= self.server_limit:
+            raise ConnectError("no more connections", fault=Fault.CROWDED)
         self.used += 1
         self.most = max(self.most, self.used)
         assert self.used <= self.limit
@@ -88,6 +93,17 @@ class Record:
     async def _fail(self, key: Hashable, error: Exception, steps: int, connection: Any) -> None:
         await self._run(key, steps, connection)
         raise error
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def retrying(self, error: DbrestoreError, pause: float) -> None:
+        self.told.append(error.message)
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        self.told += warnings
 
 
 async def run(tasks: list[Task], jobs: int = 2, shares: Mapping[Hashable, int] | None = None) -> Connections:
@@ -276,3 +292,43 @@ async def test_cancelling_cancels_all_that_runs() -> None:
     with pytest.raises(asyncio.CancelledError):
         await work
     assert sorted(map(str, record.cancelled)) == ["a", "b"]
+
+
+async def test_a_task_that_meets_a_fault_that_passes_is_run_again_on_another_connection() -> None:
+    used: list[object] = []
+
+    async def lose_one(connection: object) -> None:
+        used.append(connection)
+        if len(used) == 1:
+            raise ConnectError("lost", fault=Fault.LOST)
+
+    record, pool, listener = Record(), Connections(1), Listener()
+    tasks = [Task("first", lose_one), record.task("second", {"first"})]
+    await run_tasks(tasks, pool, 1, patience=Patience(listener, 60, met=True))
+    assert (len(used), used[0] is used[1], pool.all[0].is_cut) == (2, False, True)
+    assert (record.ended, listener.told) == (["second"], ["lost"])
+
+
+@pytest.mark.parametrize("fault", [None, Fault.LOCK_LOST])
+async def test_a_fault_that_does_not_pass_or_is_not_for_a_task_to_bear_ends_all(fault: Fault | None) -> None:
+    record, pool = Record(), Connections(1)
+    tasks = [record.failing("first", ConnectError("lost", fault=fault)), record.task("second", {"first"})]
+    with pytest.raises(ConnectError):
+        await run_tasks(tasks, pool, 1, patience=Patience(Listener(), 60, met=True))
+    assert record.started == ["first"]
+
+
+async def test_jobs_for_which_the_server_has_no_connection_leave_their_tasks_to_the_others() -> None:
+    record, pool, listener = Record(), Connections(4, server_limit=2), Listener()
+    tasks = [record.task(number, steps=20, claims={number % 3}) for number in range(30)]
+    shares: dict[Any, int] = {0: 1, 1: 2, 2: 3}
+    await run_tasks(tasks, pool, 4, shares, Patience(listener, 60, met=True))
+    assert sorted(record.ended) == list(range(30))  # type: ignore[type-var]
+    assert pool.most == 2
+    assert listener.told[-1] == "the server has no more connections: going on with 2 instead of 4"
+
+
+async def test_a_server_that_has_no_connection_at_all_is_an_error_in_the_end() -> None:
+    pool = Connections(2, server_limit=0)
+    with pytest.raises(DbrestoreError, match="no more connections"):
+        await run_tasks([Record().task("only")], pool, 2, patience=Patience(Listener(), 0.5, met=True))

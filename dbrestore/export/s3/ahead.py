@@ -51,8 +51,9 @@ class Arrivals:
 
     def expect(self, file: StoredFile) -> None:
         """Bring ``file`` as soon as there is room, after those that were expected before."""
-        self._expected[file.key] = file
-        self._bring_expected()
+        if file.key not in self._coming:
+            self._expected[file.key] = file
+            self._bring_expected()
 
     @asynccontextmanager
     async def fetch(self, file: StoredFile) -> AsyncIterator[pa.Buffer]:

@@ -102,18 +102,6 @@ SELECT EXISTS (SELECT FROM dbrestore.deferred WHERE is_down);
 -- name: drop
 DROP SCHEMA dbrestore CASCADE;
 
--- name: lock
-SELECT pg_try_advisory_lock($1);
-
--- name: is_locked
--- A lock of a bigint is shown as its two halves (PostgreSQL documentation, "pg_locks").
-SELECT EXISTS (
-    SELECT FROM pg_locks
-     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND (classid::bigint << 32 | objid::bigint) = $1
-);
-
 -- name: end_writers
 -- A server process works on, until it wants to tell its client and finds it dead.
 SELECT pg_terminate_backend(pid)
@@ -124,7 +112,3 @@ SELECT pg_terminate_backend(pid)
 
 -- name: wait_for_writers
 LOCK TABLE dbrestore.run, dbrestore.part, dbrestore.deferred IN SHARE MODE;
-
--- name: stay_idle
--- The session that holds the lock does nothing else. Servers before 14 have no such setting.
-SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout';
