@@ -47,11 +47,12 @@ class DistinctEncoder(Generic[Encoded]):
         """
         if not pa.types.is_dictionary(array.type):
             return None
-        is_known = self._dictionary is not None and self._dictionary.equals(array.dictionary)
+        dictionary = array.dictionary
+        is_known = self._dictionary is not None and self._dictionary.equals(dictionary)
         if not is_known:
-            self._dictionary, self._is_tried, self._encoded = array.dictionary, False, None
-        if not self._is_tried and (is_known or len(self._dictionary) <= len(array) * MOST_DISTINCT):
-            self._is_tried, self._encoded = True, self._try(array.dictionary)
+            self._dictionary, self._is_tried, self._encoded = dictionary, False, None
+        if not self._is_tried and (is_known or len(dictionary) <= len(array) * MOST_DISTINCT):
+            self._is_tried, self._encoded = True, self._try(dictionary)
         return self._encoded
 
     def _try(self, dictionary: pa.Array) -> Encoded | None:
