@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dbrestore.scheduler import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 
     import asyncpg
 
@@ -22,10 +22,24 @@ LOADS = "loads"
 """What each COPY claims."""
 BUILDS = "builds"
 """What each index build and each check of a foreign key claims."""
+WHOLE_BYTES = 256 * 1024**2
+"""Of a table's parts, up to which they may go in one COPY: a run that was killed loses no more than that."""
+EVEN_SHARE = 0.5
+"""Of what a job has to load, up to which a table may go in one COPY: the jobs still end at about the same time."""
 
 
-def load_tasks(plan: Plan, loader: Loader, progress: Progress) -> Iterator[Task]:
-    """A task for each COPY, and a milestone with its oid for each table and each set of partitions to wait for."""
+def find_whole(plan: Plan, jobs: int) -> frozenset[int]:
+    """The oids of the tables that may go in one COPY each without that a job waits for another."""
+    size = sum(table.size for table in plan.tables)
+    most = min(WHOLE_BYTES, size if jobs == 1 else size / jobs * EVEN_SHARE)
+    return frozenset(table.table.oid for table in plan.tables if table.size <= most)
+
+
+def load_tasks(plan: Plan, loader: Loader, progress: Progress, whole: Set[int] = frozenset()) -> Iterator[Task]:
+    """A task for each COPY, and a milestone with its oid for each table and each set of partitions to wait for.
+
+    ``whole`` are the oids of tables whose parts go in one COPY.
+    """
     for oid, partitions in plan.milestones.items():
         yield Task(oid, None, partitions)
     together: dict[frozenset[int], list[PlannedTable]] = defaultdict(list)
@@ -33,7 +47,8 @@ def load_tasks(plan: Plan, loader: Loader, progress: Progress) -> Iterator[Task]
         if table.together:
             together[table.together].append(table)
         else:
-            yield from _load_tasks(table, loader, progress)
+            is_whole = table.references_itself or table.table.oid in whole
+            yield from _load_tasks(table, _copies(table, is_whole=is_whole), loader, progress)
     for oids, tables in together.items():
         after = frozenset(oid for table in tables for oid in table.after - oids)
         run = partial(_load_together, loader, progress, tables)
@@ -41,10 +56,12 @@ def load_tasks(plan: Plan, loader: Loader, progress: Progress) -> Iterator[Task]
         yield from (Task(oid, None, frozenset({oids})) for oid in oids)
 
 
-def _load_tasks(table: PlannedTable, loader: Loader, progress: Progress) -> Iterator[Task]:
+def _load_tasks(
+    table: PlannedTable, copies: Iterable[Sequence[PlannedPart]], loader: Loader, progress: Progress
+) -> Iterator[Task]:
     after: frozenset[Hashable] = table.after
     keys: set[Hashable] = set()
-    for number, parts in enumerate(_copies(table)):
+    for number, parts in enumerate(copies):
         key = (table.table.oid, number)
         keys.add(key)
         yield Task(
@@ -58,9 +75,9 @@ def _load_tasks(table: PlannedTable, loader: Loader, progress: Progress) -> Iter
     yield Task(table.table.oid, None, after | keys)
 
 
-def _copies(table: PlannedTable) -> list[Sequence[PlannedPart]]:
+def _copies(table: PlannedTable, *, is_whole: bool) -> list[Sequence[PlannedPart]]:
     """The parts of each COPY of a table."""
-    if table.references_itself and table.parts:
+    if is_whole and table.parts:
         return [table.parts]
     return [[part] for part in table.parts]
 
