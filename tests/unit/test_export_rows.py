@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dbrestore.errors import PartError
+from dbrestore.export import rows
 from dbrestore.export.rows import BATCH_ROWS, MOST_REPEATED_BYTES, read_batches, read_value
 
 if TYPE_CHECKING:
@@ -26,14 +27,17 @@ def test_columns_come_in_the_order_asked_for_and_others_do_not(tmp_path: Path) -
 
 
 def test_every_row_comes_once_and_in_order_whatever_the_row_groups(tmp_path: Path) -> None:
-    rows = 3 * BATCH_ROWS + 7
-    path = write(tmp_path / "part", pa.table({"n": range(rows)}), row_group_size=BATCH_ROWS + 1)
+    count = 3 * BATCH_ROWS + 7
+    path = write(tmp_path / "part", pa.table({"n": range(count)}), row_group_size=BATCH_ROWS + 1)
     batches = list(read_batches(path, "part", ["n"]))
     assert max(batch.num_rows for batch in batches) <= BATCH_ROWS
-    assert [n for batch in batches for n in batch.column(0).to_pylist()] == list(range(rows))
+    assert [n for batch in batches for n in batch.column(0).to_pylist()] == list(range(count))
 
 
-def test_columns_whose_pages_all_refer_to_a_dictionary_stay_dictionaries(tmp_path: Path) -> None:
+def test_columns_whose_pages_all_refer_to_a_dictionary_stay_dictionaries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "LEAST_INFLATED_BYTES", 0)
     table = pa.table({"few": ["a", "b", None] * 100, "many": [f"value {n}" for n in range(300)], "n": range(300)})
     path = write(tmp_path / "part", table, use_dictionary=["few"])
     [batch] = read_batches(path, "part", table.column_names)
@@ -47,6 +51,12 @@ def test_long_values_that_repeat_come_in_small_batches(tmp_path: Path) -> None:
     batches = list(read_batches(write(tmp_path / "part", table), "part", ["text"]))
     assert sum(batch.num_rows for batch in batches) == 10_000
     assert max(batch.num_rows for batch in batches) * len(long) <= MOST_REPEATED_BYTES
+
+
+def test_columns_of_a_small_part_come_as_they_are(tmp_path: Path) -> None:
+    path = write(tmp_path / "part", pa.table({"few": ["a", "b", None] * 30}))
+    [batch] = read_batches(path, "part", ["few"])
+    assert batch.column(0).equals(pa.array(["a", "b", None] * 30))
 
 
 def test_wide_rows_come_in_small_batches(tmp_path: Path) -> None:
