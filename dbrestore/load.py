@@ -97,6 +97,21 @@ class Loader:
                     if missing := await self._claim(connection, table.parts):
                         await self._copy_explaining(connection, table, missing)
 
+    async def load_crowd(self, connection: asyncpg.Connection, tables: Sequence[PlannedTable]) -> None:
+        """Load small tables that have nothing to do with each other, all rows or none: for the statements it saves.
+
+        Raises as ``load`` does.
+        """
+        with translate_errors(f"loading {len(tables)} small tables in one transaction"):
+            async with transaction(connection):
+                for statement in self.preparation:
+                    await connection.execute(statement)
+                missing = await self._claim(connection, [part for table in tables for part in table.parts])
+                keys = {part.file.key for part in missing}
+                for table in tables:
+                    if parts := [part for part in table.parts if part.file.key in keys]:
+                        await self._copy_explaining(connection, table, parts)
+
     async def _copy_explaining(
         self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]
     ) -> None:

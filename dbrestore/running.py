@@ -154,7 +154,7 @@ class Run:
             )
             sizes = {table.table.oid: table.size for table in self.plan.tables}
             tasks = [
-                *load_tasks(remaining_plan(self.plan, loaded), loader, self.progress, whole),
+                *load_tasks(remaining_plan(self.plan, loaded), loader, self.progress, options.jobs, whole=whole),
                 *put_back_tasks(putting_back, find_loads(self.plan), sizes),
             ]
             await run_tasks(tasks, self.pool, options.workers, {LOADS: options.jobs, BUILDS: options.builds})
