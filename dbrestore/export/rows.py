@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +16,8 @@ from dbrestore.errors import PartError
 from dbrestore.export.inflate import GzippedPart
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from pathlib import Path
 
     from dbrestore.export.storage import Content
 
@@ -24,6 +27,8 @@ BATCH_BYTES = 4 * 1024**2
 READ_BYTES = 64 * 1024
 """What pyarrow reads of an inflated column at a time, or a page if that is more: not the whole column, as it would
 without being told. Not less than the largest page header: pyarrow 17 cannot look further ahead near a column's end."""
+BATCHES_BETWEEN_RELEASES = 8
+"""After so many, the pages of the file that were read are given back: all of them would count as memory in use."""
 LEAST_INFLATED_BYTES = 512 * 1024
 """Smaller parts are left to pyarrow: it takes longer to read their headers than is gained."""
 MOST_REPEATED_BYTES = 16 * 1024**2
@@ -38,13 +43,17 @@ def read_batches(content: Content, key: str, columns: Sequence[str]) -> Iterator
     ``key`` is how errors call the part. Raises PartError.
     """
     with _part_errors(key):
-        whole = content if isinstance(content, pa.Buffer) else pa.memory_map(str(content)).read_buffer()
+        whole, release = (content, None) if isinstance(content, pa.Buffer) else _map(content)
+        batches = 0
         for file, group in _row_groups(whole):
             metadata = file.metadata.row_group(group)
             batch_rows = _batch_rows(metadata.num_rows, metadata.total_byte_size)
             rows = 0
             for batch in file.iter_batches(batch_rows, row_groups=[group], columns=list(columns), use_threads=False):
                 rows += batch.num_rows
+                batches += 1
+                if release and batches % BATCHES_BETWEEN_RELEASES == 0:
+                    release()
                 yield from _split_repeated(batch.select(list(columns)))
             if rows != metadata.num_rows:
                 raise OSError(f"a row group has {rows} rows, not {metadata.num_rows}")
@@ -57,6 +66,16 @@ def read_value(content: Content, key: str, column: str, row: int) -> pa.Array:
             return batch.column(0).slice(row, 1)
         row -= batch.num_rows
     raise IndexError(row)
+
+
+def _map(path: Path) -> tuple[pa.Buffer, Callable[[], None] | None]:
+    """A file as memory, and what gives back the pages that were read: whatever is needed again is read again."""
+    with path.open("rb") as stream:
+        if not os.fstat(stream.fileno()).st_size:
+            return pa.py_buffer(b""), None
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    advice = getattr(mmap, "MADV_DONTNEED", None)  # not on Windows
+    return pa.py_buffer(mapped), None if advice is None else partial(mapped.madvise, advice)
 
 
 def _row_groups(content: pa.Buffer) -> Iterator[tuple[pq.ParquetFile, int]]:

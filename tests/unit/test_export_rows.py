@@ -1,7 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import sys
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -9,9 +13,6 @@ import pytest
 from dbrestore.errors import PartError
 from dbrestore.export import rows
 from dbrestore.export.rows import BATCH_ROWS, MOST_REPEATED_BYTES, read_batches, read_value
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def write(path: Path, table: pa.Table, **options: Any) -> Path:
@@ -79,3 +80,27 @@ def test_a_part_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(PartError, match="shop/orders/part cannot be read"):
         list(read_batches(path, "shop/orders/part", ["text"]))
+
+
+def resident_file_bytes() -> int:
+    """Of this process, by Linux's /proc (proc(5), statm: shared)."""
+    return int(Path("/proc/self/statm").read_text().split()[2]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_large_row_group_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(1).integers(0, 2**63, 4_000_000)
+    path = write(tmp_path / "part", pa.table({"n": numbers}), row_group_size=len(numbers), use_dictionary=False)
+    before = most = resident_file_bytes()
+    for batch in read_batches(path, "part", ["n"]):
+        assert batch.num_rows
+        most = max(most, resident_file_bytes())
+    assert path.stat().st_size > 24 * 1024**2
+    assert most - before < 16 * 1024**2
+
+
+def test_an_empty_file_is_a_part_error(tmp_path: Path) -> None:
+    path = tmp_path / "part"
+    path.touch()
+    with pytest.raises(PartError, match="shop/part cannot be read"):
+        next(read_batches(path, "shop/part", ["n"]))
