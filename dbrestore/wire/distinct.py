@@ -17,6 +17,8 @@ Encoded = TypeVar("Encoded")
 
 MOST_DISTINCT = 0.5
 """Distinct values for each row of a batch up to which it is worth while if no other batch has the same."""
+REMEMBERED_BYTES = 4 * 1024**2
+"""Of a dictionary, up to which it is kept for the next batch."""
 
 
 def from_source(encode: Callable[[pa.Array], Field]) -> Callable[[pa.Array], Field]:
@@ -48,10 +50,13 @@ class DistinctEncoder(Generic[Encoded]):
         if not pa.types.is_dictionary(array.type):
             return None
         dictionary = array.dictionary
+        is_few = len(dictionary) <= len(array) * MOST_DISTINCT
+        if dictionary.nbytes > REMEMBERED_BYTES:
+            return self._try(dictionary) if is_few else None
         is_known = self._dictionary is not None and self._dictionary.equals(dictionary)
         if not is_known:
             self._dictionary, self._is_tried, self._encoded = dictionary, False, None
-        if not self._is_tried and (is_known or len(dictionary) <= len(array) * MOST_DISTINCT):
+        if not self._is_tried and (is_known or is_few):
             self._is_tried, self._encoded = True, self._try(dictionary)
         return self._encoded
 

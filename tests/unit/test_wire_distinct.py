@@ -7,7 +7,7 @@ import pytest
 
 from dbrestore.wire import hexadecimal, numeric, scalars, temporal
 from dbrestore.wire.arrays import array_encoder
-from dbrestore.wire.distinct import from_source
+from dbrestore.wire.distinct import REMEMBERED_BYTES, from_source
 from dbrestore.wire.fields import UnencodableError
 from dbrestore.wire.joining import join_rows
 
@@ -85,3 +85,13 @@ def test_a_batch_with_other_distinct_values_is_encoded_anew() -> None:
     for texts in (["a", "b"] * 10, ["b", "a"] * 10, ["a", "c", "b"] * 10):
         field = encode(pa.array(texts).dictionary_encode())
         assert join_rows([field], len(texts)) == join_rows([scalars.encode_plain(pa.array(texts))], len(texts))
+
+
+def test_large_values_are_not_kept_for_the_next_batch() -> None:
+    calls: list[int] = []
+    encode = from_source(_counted(calls))
+    array = pa.array(["x" * REMEMBERED_BYTES, "y"] * 4).dictionary_encode()
+    assert [join_rows([encode(array)], 8) for _ in range(2)] == [
+        join_rows([scalars.encode_plain(array.cast(pa.string()))], 8)
+    ] * 2
+    assert calls == [2, 2]
