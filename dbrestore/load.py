@@ -15,6 +15,7 @@ from dbrestore.errors import DbrestoreError, Fault, InvalidValueError, Verificat
 from dbrestore.export.rows import read_batches, read_value
 from dbrestore.target import journal
 from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translated, while_connected
+from dbrestore.target.freezing import make_new
 from dbrestore.wire.fields import UnencodableError, shown_value
 from dbrestore.wire.registry import stream_encoder
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from dbrestore.plan import PlannedPart, PlannedTable
     from dbrestore.wire.registry import StreamEncoder
 
+FREEZE_BYTES = 1024**2
+"""Of a table's parts, from which on frozen rows are worth the statements that it takes."""
 VALUE_SHOWN = 80
 """Characters of a value that an error shows."""
 
@@ -68,7 +71,9 @@ class Loader:
                 for statement in self.preparation:
                     await connection.execute(statement)
                 if missing := await self._claim(connection, parts):
-                    await self._copy(connection, table, missing)
+                    is_whole = len(missing) == len(table.parts) and table.size >= FREEZE_BYTES
+                    freeze = is_whole and await make_new(connection, table.table)
+                    await self._copy(connection, table, missing, freeze=freeze)
         except FOREIGN_ERRORS as error:
             raise self._judged(await self._explained(error, table, missing)) from error
 
@@ -100,6 +105,23 @@ class Loader:
         except FOREIGN_ERRORS as error:
             raise self._judged(translated(error, f"loading {names} in one transaction")) from error
 
+    async def load_crowd(self, connection: asyncpg.Connection, tables: Sequence[PlannedTable]) -> None:
+        """Load small tables that have nothing to do with each other, all rows or none: for the statements it saves.
+
+        Raises as ``load`` does.
+        """
+        try:
+            async with transaction(connection):
+                for statement in self.preparation:
+                    await connection.execute(statement)
+                missing = await self._claim(connection, [part for table in tables for part in table.parts])
+                keys = {part.file.key for part in missing}
+                for table in tables:
+                    if parts := [part for part in table.parts if part.file.key in keys]:
+                        await self._copy_explaining(connection, table, parts)
+        except FOREIGN_ERRORS as error:
+            raise self._judged(translated(error, f"loading {len(tables)} small tables in one transaction")) from error
+
     async def _copy_explaining(
         self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]
     ) -> None:
@@ -108,13 +130,16 @@ class Loader:
         except FOREIGN_ERRORS as error:
             raise self._judged(await self._explained(error, table, parts)) from error
 
-    async def _copy(self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
+    async def _copy(
+        self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart], *, freeze: bool = False
+    ) -> None:
         async with aclosing(self._stream(table, parts)) as stream, while_connected(connection):
             status = await connection.copy_to_table(
                 table.table.name,
                 schema_name=table.table.schema,
                 columns=[column.name for column in table.columns],
                 format=table.copy_format.value,
+                freeze=freeze or None,
                 source=stream,
             )
         loaded, expected = int(status.rpartition(" ")[2]), sum(part.rows for part in parts)

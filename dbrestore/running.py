@@ -18,15 +18,16 @@ from dbrestore.target import journal
 from dbrestore.target.connect import make_durable
 from dbrestore.target.deferral.execution import PuttingBack, choose_build_memory, take_down
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
+from dbrestore.target.freezing import skips_wal
 from dbrestore.target.recorded import Phase
 from dbrestore.target.rows import truncate
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import IGNORE_FOREIGN_KEYS
-from dbrestore.tasks import BUILDS, LOADS, find_loads, load_tasks, put_back_tasks
+from dbrestore.tasks import BUILDS, LOADS, find_loads, find_whole, load_tasks, put_back_tasks
 from dbrestore.verify import count_tables, verify_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence, Set
 
     import asyncpg
 
@@ -108,8 +109,10 @@ class Run:
             return []
         loaded = self.unfinished.loaded if self.unfinished else set()
         self.progress.planned(self.plan, loaded)
+        async with one_session(self.pool) as connection:
+            whole = find_whole(self.plan, self.options.jobs) if await skips_wal(connection) else frozenset()
         rows_before = await self._begin()
-        failures = await self._load_and_put_back(loaded, memory)
+        failures = await self._load_and_put_back(loaded, whole, memory)
         await self._enter(Phase.FINISHING)
         finishing = Finishing(self.plan, self.options.finishing)
         await finishing.run(self.pool, self.options.workers, self.patience)
@@ -145,8 +148,11 @@ class Run:
         await self._enter(Phase.LOADING)
         return rows_before
 
-    async def _load_and_put_back(self, loaded: set[str], memory: str) -> list[DbrestoreError]:
-        """Return what rows were in the way of; ``memory`` is for each index build."""
+    async def _load_and_put_back(self, loaded: set[str], whole: Set[int], memory: str) -> list[DbrestoreError]:
+        """Return what rows were in the way of.
+
+        ``whole`` are tables that go in one COPY each; ``memory`` is for each index build.
+        """
         options = self.options
         steps, earlier_failures = await self._read_steps()
         putting_back = PuttingBack({step.key: step for step in steps}, memory)
@@ -157,7 +163,7 @@ class Run:
             )
             sizes = {table.table.oid: table.size for table in self.plan.tables}
             tasks = [
-                *load_tasks(remaining_plan(self.plan, loaded), loader, self.progress),
+                *load_tasks(remaining_plan(self.plan, loaded), loader, self.progress, options.jobs, whole=whole),
                 *put_back_tasks(putting_back, find_loads(self.plan), sizes),
             ]
             shares: dict[Hashable, int] = {LOADS: options.jobs, BUILDS: options.builds}

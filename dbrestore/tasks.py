@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from dbrestore.scheduler import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+    from typing import TypeAlias
 
     import asyncpg
 
@@ -18,33 +19,91 @@ if TYPE_CHECKING:
     from dbrestore.progress import Progress
     from dbrestore.target.deferral.execution import PuttingBack
 
+    LoadTables: TypeAlias = Callable[[asyncpg.Connection, Sequence[PlannedTable]], Awaitable[None]]
+
 LOADS = "loads"
 """What each COPY claims."""
 BUILDS = "builds"
 """What each index build and each check of a foreign key claims."""
+WHOLE_BYTES = 256 * 1024**2
+"""Of a table's parts, up to which they may go in one COPY: a run that was killed loses no more than that."""
+SMALL_BYTES = 64 * 1024
+"""Of a table's parts, up to which it is loaded in one transaction with others, if there are many."""
+MOST_IN_CROWD = 32
+CROWDS_PER_JOB = 4
+EVEN_SHARE = 0.5
+"""Of what a job has to load, up to which a table may go in one COPY: the jobs still end at about the same time."""
 
 
-def load_tasks(plan: Plan, loader: Loader, progress: Progress) -> Iterator[Task]:
-    """A task for each COPY, and a milestone with its oid for each table and each set of partitions to wait for."""
+def find_whole(plan: Plan, jobs: int) -> frozenset[int]:
+    """The oids of the tables that may go in one COPY each without that a job waits for another."""
+    size = sum(table.size for table in plan.tables)
+    most = min(WHOLE_BYTES, size if jobs == 1 else size / jobs * EVEN_SHARE)
+    return frozenset(table.table.oid for table in plan.tables if table.size <= most)
+
+
+def find_crowds(tables: Sequence[PlannedTable], jobs: int) -> list[Sequence[PlannedTable]]:
+    """Small tables that wait for nothing, so many to a transaction that there are several for each job."""
+    small = [table for table in tables if table.parts and table.size <= SMALL_BYTES and not table.after]
+    number = min(MOST_IN_CROWD, len(small) // (CROWDS_PER_JOB * jobs))
+    if number <= 1:
+        return []
+    return [small[start : start + number] for start in range(0, len(small), number)]
+
+
+def load_tasks(
+    plan: Plan, loader: Loader, progress: Progress, jobs: int = 1, *, whole: Set[int] = frozenset()
+) -> Iterator[Task]:
+    """The tasks of loading, and a milestone with its oid for each table and each set of partitions to wait for.
+
+    ``whole`` are the oids of tables whose parts go in one COPY.
+    """
     for oid, partitions in plan.milestones.items():
         yield Task(oid, None, partitions)
     together: dict[frozenset[int], list[PlannedTable]] = defaultdict(list)
     for table in plan.tables:
         if table.together:
             together[table.together].append(table)
-        else:
-            yield from _load_tasks(table, loader, progress)
     for oids, tables in together.items():
         after = frozenset(oid for table in tables for oid in table.after - oids)
-        run = partial(_load_together, loader, progress, tables)
-        yield Task(oids, run, after, sum(table.size for table in tables), frozenset({LOADS}))
-        yield from (Task(oid, None, frozenset({oids})) for oid in oids)
+        yield from _together_tasks(oids, tables, after, loader.load_together, loader, progress)
+    alone = [table for table in plan.tables if not table.together]
+    crowded: set[int] = set()
+    for crowd in find_crowds(alone, jobs):
+        oids = frozenset(table.table.oid for table in crowd)
+        crowded |= oids
+        yield from _together_tasks(oids, crowd, frozenset(), loader.load_crowd, loader, progress)
+    for table in alone:
+        if table.table.oid not in crowded:
+            is_whole = table.references_itself or table.table.oid in whole
+            yield from _load_tasks(table, _copies(table, is_whole=is_whole), loader, progress)
 
 
-def _load_tasks(table: PlannedTable, loader: Loader, progress: Progress) -> Iterator[Task]:
+def _together_tasks(
+    oids: frozenset[int],
+    tables: Sequence[PlannedTable],
+    after: frozenset[Hashable],
+    load: LoadTables,
+    loader: Loader,
+    progress: Progress,
+) -> Iterator[Task]:
+    yield Task(
+        oids,
+        partial(_load_together, load, progress, tables),
+        after,
+        sum(table.size for table in tables),
+        frozenset({LOADS}),
+        partial(loader.expect, [part for table in tables for part in table.parts]),
+    )
+    yield from (Task(oid, None, frozenset({oids})) for oid in oids)
+
+
+def _load_tasks(
+    table: PlannedTable, copies: Iterable[Sequence[PlannedPart]], loader: Loader, progress: Progress
+) -> Iterator[Task]:
     after: frozenset[Hashable] = table.after
     keys: set[Hashable] = set()
-    for parts in _copies(table):
+    for parts in copies:
         key = (table.table.oid, parts[0].file.key)
         keys.add(key)
         yield Task(
@@ -58,9 +117,9 @@ def _load_tasks(table: PlannedTable, loader: Loader, progress: Progress) -> Iter
     yield Task(table.table.oid, None, after | keys)
 
 
-def _copies(table: PlannedTable) -> list[Sequence[PlannedPart]]:
+def _copies(table: PlannedTable, *, is_whole: bool) -> list[Sequence[PlannedPart]]:
     """The parts of each COPY of a table."""
-    if table.references_itself and table.parts:
+    if is_whole and table.parts:
         return [table.parts]
     return [[part] for part in table.parts]
 
@@ -77,9 +136,9 @@ async def _load(
 
 
 async def _load_together(
-    loader: Loader, progress: Progress, tables: Sequence[PlannedTable], connection: asyncpg.Connection
+    load: LoadTables, progress: Progress, tables: Sequence[PlannedTable], connection: asyncpg.Connection
 ) -> None:
-    await loader.load_together(connection, tables)
+    await load(connection, tables)
     for table in tables:
         progress.loaded(table, table.parts)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +16,8 @@ from dbrestore.errors import PartError
 from dbrestore.export.inflate import GzippedPart
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from pathlib import Path
 
     from dbrestore.export.storage import Content
 
@@ -24,6 +27,10 @@ BATCH_BYTES = 4 * 1024**2
 READ_BYTES = 64 * 1024
 """What pyarrow reads of an inflated column at a time, or a page if that is more: not the whole column, as it would
 without being told. Not less than the largest page header: pyarrow 17 cannot look further ahead near a column's end."""
+BATCHES_BETWEEN_RELEASES = 8
+"""After so many, the pages of the file that were read are given back: all of them would count as memory in use."""
+LEAST_INFLATED_BYTES = 512 * 1024
+"""Smaller parts are left to pyarrow: it takes longer to read their headers than is gained."""
 MOST_REPEATED_BYTES = 16 * 1024**2
 """What the values of dictionaries may come to in a batch, each of them taken for the longest."""
 
@@ -32,11 +39,12 @@ def read_batches(content: Content, key: str, columns: Sequence[str]) -> Iterator
     """Batches of the part, with ``columns`` in the order given.
 
     A batch has at most BATCH_ROWS rows and, going by the average row of its row group, about BATCH_BYTES bytes. String
-    columns that the part holds as dictionaries are dictionary arrays, whatever the footer's schema says.
+    columns that a large part holds as dictionaries are dictionary arrays, whatever the footer's schema says.
     ``key`` is how errors call the part. Raises PartError.
     """
     with _part_errors(key):
-        whole = content if isinstance(content, pa.Buffer) else pa.memory_map(str(content)).read_buffer()
+        whole, release = (content, None) if isinstance(content, pa.Buffer) else _map(content)
+        batches = 0
         for file, group in _row_groups(whole):
             metadata = file.metadata.row_group(group)
             batch_rows = _batch_rows(metadata.num_rows, metadata.total_byte_size)
@@ -44,6 +52,9 @@ def read_batches(content: Content, key: str, columns: Sequence[str]) -> Iterator
             for batch in file.iter_batches(batch_rows, row_groups=[group], columns=list(columns), use_threads=False):
                 rows += batch.num_rows
                 _check_references(batch)
+                batches += 1
+                if release and batches % BATCHES_BETWEEN_RELEASES == 0:
+                    release()
                 yield from _split_repeated(batch.select(list(columns)))
             if rows != metadata.num_rows:
                 raise OSError(f"a row group has {rows} rows, not {metadata.num_rows}")
@@ -58,26 +69,42 @@ def read_value(content: Content, key: str, column: str, row: int) -> pa.Array:
     raise IndexError(row)
 
 
+def _map(path: Path) -> tuple[pa.Buffer, Callable[[], None] | None]:
+    """A file as memory, and what gives back the pages that were read: whatever is needed again is read again."""
+    with path.open("rb") as stream:
+        if not os.fstat(stream.fileno()).st_size:
+            return pa.py_buffer(b""), None
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    advice = getattr(mmap, "MADV_DONTNEED", None)  # not on Windows
+    return pa.py_buffer(mapped), None if advice is None else partial(mapped.madvise, advice)
+
+
 def _row_groups(content: pa.Buffer) -> Iterator[tuple[pq.ParquetFile, int]]:
     """The row groups of a part, each as a number in a file.
 
     INT96 in microseconds: nanoseconds reach from 1677 to 2262 only, and Arrow wraps round what is outside.
     """
     metadata = pq.read_metadata(pa.BufferReader(content))
-    part = GzippedPart(content)
+    part = None if _is_small(content, metadata) else GzippedPart(content)
     open_file = partial(
         pq.ParquetFile,
         pre_buffer=False,
-        read_dictionary=_string_columns(metadata.schema, part.dictionary_columns()),
+        read_dictionary=_string_columns(metadata.schema, part.dictionary_columns()) if part else None,
         coerce_int96_timestamp_unit="us",
     )
     whole = open_file(pa.BufferReader(content), metadata=metadata)
     for group in range(metadata.num_row_groups):
-        inflated = part.inflated(group)
+        inflated = part.inflated(group) if part else None
         if inflated is None:
             yield whole, group
         else:
             yield open_file(inflated.file, metadata=inflated.metadata, buffer_size=READ_BYTES), 0
+
+
+def _is_small(content: pa.Buffer, metadata: pq.FileMetaData) -> bool:
+    """Not if a long value may be repeated in so many rows that the column has to stay a dictionary."""
+    size = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    return bool(content.size < LEAST_INFLATED_BYTES and metadata.num_rows * size <= MOST_REPEATED_BYTES)
 
 
 def _string_columns(schema: pq.ParquetSchema, places: Collection[int]) -> list[str]:
@@ -96,11 +123,10 @@ def _check_references(batch: pa.RecordBatch) -> None:
 
 def _split_repeated(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Smaller batches where a dictionary has values so long that their repetitions would fill the memory."""
-    longest = sum(
-        pc.max(pc.binary_length(array.dictionary)).as_py() or 0
-        for array in batch.columns
-        if pa.types.is_dictionary(array.type)
-    )
+    dictionaries = [array.dictionary for array in batch.columns if pa.types.is_dictionary(array.type)]
+    longest = sum(dictionary.nbytes for dictionary in dictionaries)  # surely no less
+    if longest * batch.num_rows > MOST_REPEATED_BYTES:
+        longest = sum(pc.max(pc.binary_length(dictionary)).as_py() or 0 for dictionary in dictionaries)
     rows = max(1, min(batch.num_rows, MOST_REPEATED_BYTES // max(1, longest)))
     for start in range(0, batch.num_rows, rows):
         yield batch.slice(start, rows)

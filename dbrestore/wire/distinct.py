@@ -1,13 +1,13 @@
-"""Dictionary arrays: each distinct value is encoded once."""
+"""Dictionary arrays: each distinct value is encoded once, and not again for the next batch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from dbrestore.wire.fields import Field, FixedField, UnencodableError, VariableField, validity
+from dbrestore.wire.fields import Field, FixedField, UnencodableError, VariableField, same_length, validity
 from dbrestore.wire.sources import plain_source
 
 if TYPE_CHECKING:
@@ -16,28 +16,57 @@ if TYPE_CHECKING:
 Encoded = TypeVar("Encoded")
 
 MOST_DISTINCT = 0.5
-"""Distinct values for each row up to which it is worth while."""
+"""Distinct values for each row of a batch up to which it is worth while if no other batch has the same."""
+REMEMBERED_BYTES = 4 * 1024**2
+"""Of a dictionary, up to which it is kept for the next batch."""
 
 
-def encode_source(array: pa.Array, encoder: Callable[[pa.Array], Field]) -> Field:
-    """Apply ``encoder``, which takes plain arrays, to an array in any form that Parquet gives."""
-    field = encode_distinct(array, encoder)
-    return encoder(plain_source(array)) if field is None else _repeated(field, array)
+def from_source(encode: Callable[[pa.Array], Field]) -> Callable[[pa.Array], Field]:
+    """``encode``, which takes plain arrays, for the batches of one stream in any form that Parquet gives."""
+    distinct = DistinctEncoder(encode)
+
+    def encode_source(array: pa.Array) -> Field:
+        field = distinct.encode(array)
+        return encode(plain_source(array)) if field is None else _repeated(field, array)
+
+    return encode_source
 
 
-def encode_distinct(array: pa.Array, encode: Callable[[pa.Array], Encoded]) -> Encoded | None:
-    """Apply ``encode`` to the distinct values of a dictionary array.
+class DistinctEncoder(Generic[Encoded]):
+    """Encodes the distinct values of a column, of which batch after batch has the same."""
 
-    None where there are too many of them, and where one is null or cannot be encoded: it may have no row.
-    """
-    if not pa.types.is_dictionary(array.type) or len(array.dictionary) > len(array) * MOST_DISTINCT:
-        return None
-    if array.dictionary.null_count:
-        return None
-    try:
-        return encode(plain_source(array.dictionary))
-    except UnencodableError:
-        return None
+    def __init__(self, encode: Callable[[pa.Array], Encoded]) -> None:
+        """``encode`` takes plain arrays."""
+        self._encode = encode
+        self._dictionary: pa.Array | None = None
+        self._is_tried = False
+        self._encoded: Encoded | None = None
+
+    def encode(self, array: pa.Array) -> Encoded | None:
+        """The distinct values of a dictionary array.
+
+        None where there are too many of them, and where one is null or cannot be encoded: it may have no row.
+        """
+        if not pa.types.is_dictionary(array.type):
+            return None
+        dictionary = array.dictionary
+        is_few = len(dictionary) <= len(array) * MOST_DISTINCT
+        if dictionary.nbytes > REMEMBERED_BYTES:
+            return self._try(dictionary) if is_few else None
+        is_known = self._dictionary is not None and self._dictionary.equals(dictionary)
+        if not is_known:
+            self._dictionary, self._is_tried, self._encoded = dictionary, False, None
+        if not self._is_tried and (is_known or is_few):
+            self._is_tried, self._encoded = True, self._try(dictionary)
+        return self._encoded
+
+    def _try(self, dictionary: pa.Array) -> Encoded | None:
+        if dictionary.null_count:
+            return None
+        try:
+            return self._encode(plain_source(dictionary))
+        except UnencodableError:
+            return None
 
 
 def _repeated(field: Field, array: pa.DictionaryArray) -> Field:
@@ -47,6 +76,9 @@ def _repeated(field: Field, array: pa.DictionaryArray) -> Field:
     if isinstance(field, FixedField):
         return FixedField(field.values.take(indices), valid)
     prefix = field.prefix
+    alike = same_length(field.values) if prefix is None and not field.values.null_count else None
+    if alike is not None:
+        return FixedField(alike.take(indices), valid)
     if prefix is not None and prefix.ndim:
         prefix = prefix.take(indices)
     return VariableField(field.values.take(array.indices), prefix)

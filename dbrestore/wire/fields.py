@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
+WIDEST_ITEM = 64
+"""Bytes up to which texts of one length are handled as numpy's items, which is faster; wider ones gain nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class FixedField:
@@ -168,6 +171,15 @@ def string_buffers(array: pa.Array) -> tuple[Array, Array]:
         return offsets - offsets[0], np.empty(0, np.uint8)
     data = np.frombuffer(data_buffer, np.uint8)[offsets[0] : offsets[-1]]
     return offsets - offsets[0], data
+
+
+def same_length(array: pa.Array) -> Array | None:
+    """The elements of a null-free string or binary array as items, if all have the same 1 to WIDEST_ITEM bytes."""
+    offsets, data = string_buffers(array)
+    width = int(offsets[1]) if len(array) else 0
+    if not 0 < width <= WIDEST_ITEM or len(data) != width * len(array) or (np.diff(offsets) != width).any():
+        return None
+    return data.view(f"V{width}")
 
 
 def from_rows(values: Array) -> pa.Array:

@@ -1,7 +1,8 @@
 """Fields into rows: the lengths of COPY's binary format, and what lies between them.
 
-Neighbouring fields of fixed width share one record array (lengths included), and ``binary_join_element_wise``
-interleaves these with the fields of variable width. Measured at about 0.1 µs a row of 12 columns, without the GIL.
+Neighbouring fields of one width share a matrix of bytes, which begins as copies of one row with all that is the same in
+every row, lengths for the most part; the rest is filled in. ``binary_join_element_wise`` interleaves the matrices with
+the fields of other widths. Measured at about 0.1 µs a row of 12 columns, without the GIL.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dbrestore.wire.fields import FixedField, from_rows, rows_after, validity, where_valid
+from dbrestore.wire.fields import FixedField, from_rows, rows_after, same_length, validity, where_valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from dbrestore.wire.fields import Array, Field, VariableField
 
 NULL_LENGTH = -1
+LENGTH = np.dtype(">i4")
 
 
 def join_rows(fields: Sequence[Field], rows: int, *, large: bool = False) -> pa.Buffer:
@@ -66,8 +68,7 @@ class _Pieces:
     def __init__(self, rows: int) -> None:
         self._rows = rows
         self._arrays: list[pa.Array] = []
-        self._formats: list[Any] = []
-        self._values: list[Array | int] = []
+        self._matrix = _Matrix()
 
     def add(self, fields: Sequence[Field]) -> None:
         for field in fields:
@@ -78,8 +79,7 @@ class _Pieces:
 
     def fixed(self, dtype: np.dtype[Any], values: Array | int) -> None:
         """Bytes of one width, joined to the fixed ones before them."""
-        self._formats.append(dtype)
-        self._values.append(values)
+        self._matrix.add(np.asarray(values, dtype))
 
     def joined(self, kind: pa.DataType) -> pa.Array:
         self._flush()
@@ -95,35 +95,78 @@ class _Pieces:
         self._arrays.append(array)
 
     def _flush(self) -> None:
-        if not self._formats:
-            return
-        dtype = np.dtype([(f"f{index}", form) for index, form in enumerate(self._formats)])
-        records = np.empty(self._rows, dtype)
-        for name, values in zip(dtype.names or (), self._values, strict=True):
-            records[name] = values
-        self._arrays.append(from_rows(records))
-        self._formats, self._values = [], []
+        if self._matrix.width:
+            self._arrays.append(from_rows(self._matrix.filled(self._rows)))
+            self._matrix = _Matrix()
 
     def _add_fixed(self, field: FixedField) -> None:
         width = field.values.dtype.itemsize
         if field.valid is None:
-            self.fixed(np.dtype(">i4"), width)
+            self.fixed(LENGTH, width)
             self.fixed(field.values.dtype, field.values)
         else:
-            self.fixed(np.dtype(">i4"), np.where(field.valid, width, NULL_LENGTH))
+            self.fixed(LENGTH, np.where(field.valid, width, NULL_LENGTH))
             self._variable(where_valid(field.values, field.valid))
 
     def _add_variable(self, field: VariableField) -> None:
         width = 0 if field.prefix is None else field.prefix.dtype.itemsize
-        lengths = pc.binary_length(field.values)
         valid = validity(field.values)
+        alike = same_length(field.values) if valid is None else None
+        if alike is not None:
+            self.fixed(LENGTH, alike.dtype.itemsize + width)
+            self._add_prefix(field.prefix)
+            self.fixed(alike.dtype, alike)
+            return
+        lengths = pc.binary_length(field.values)
         if valid is None:
-            self.fixed(np.dtype(">i4"), np.asarray(lengths) + width)
-            if field.prefix is not None:
-                self.fixed(field.prefix.dtype, field.prefix)
+            self.fixed(LENGTH, np.asarray(lengths) + width)
+            self._add_prefix(field.prefix)
         else:
-            self.fixed(np.dtype(">i4"), np.asarray(lengths.fill_null(NULL_LENGTH - width)) + width)
+            self.fixed(LENGTH, np.asarray(lengths.fill_null(NULL_LENGTH - width)) + width)
             if field.prefix is not None:
                 prefixes = np.broadcast_to(field.prefix, int(valid.sum()))
                 self._variable(where_valid(prefixes, valid))
         self._variable(field.values)
+
+    def _add_prefix(self, prefix: Array | None) -> None:
+        if prefix is not None:
+            self.fixed(prefix.dtype, prefix)
+
+
+class _Matrix:
+    """Neighbouring bytes of all rows, the same number in each."""
+
+    def __init__(self) -> None:
+        self._row = bytearray()
+        """With zeros for what is not the same in each row."""
+        self._columns: list[tuple[int, Array]] = []
+        """What is not, and where it begins."""
+
+    @property
+    def width(self) -> int:
+        return len(self._row)
+
+    def add(self, values: Array) -> None:
+        """One value for each row, or without a dimension one for all of them."""
+        if values.ndim:
+            self._columns.append((self.width, values))
+            self._row += bytes(values.dtype.itemsize)
+        else:
+            self._row += values.tobytes()
+
+    def filled(self, rows: int) -> Array:
+        """An item of ``width`` bytes for each row."""
+        matrix = np.empty((rows, self.width), np.uint8)
+        matrix[:] = np.frombuffer(self._row, np.uint8)
+        form = np.dtype(
+            {
+                "names": [f"f{start}" for start, _ in self._columns],
+                "formats": [values.dtype for _, values in self._columns],
+                "offsets": [start for start, _ in self._columns],
+                "itemsize": self.width,
+            }
+        )
+        records = matrix.reshape(-1).view(form)
+        for start, values in self._columns:
+            records[f"f{start}"] = values
+        return records

@@ -118,7 +118,7 @@ def _rounded_to(scale: int) -> str:
 def _parse_decimals(values: pa.Array) -> Array:
     low_words = np.frombuffer(values.buffers()[1], "<i8")[::2]
     unscaled = low_words[values.offset : values.offset + len(values)]
-    return _numerics(unscaled, np.full(len(values), values.type.scale))
+    return _numerics(unscaled, np.array(values.type.scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class _Decimals:
     points: Array
     """Where each text has its point, or its end."""
     scales: Array
-    """Decimals behind the point."""
+    """Decimals behind the point; without a dimension where all texts have the same."""
 
     @property
     def wholes(self) -> Array:
@@ -150,12 +150,27 @@ def _scan(texts: pa.Array) -> _Decimals | None:
     if lengths.min() == 0 or lengths.max() > LONGEST:
         return None
     is_negative = data[offsets[:-1]] == MINUS
+    others = len(data) - int(np.count_nonzero(data - ZERO <= 9))
+    return _scan_alike(offsets, data, is_negative, others) or _scan_each(offsets, data, is_negative, others)
+
+
+def _scan_alike(offsets: Array, data: Array, is_negative: Array, others: int) -> _Decimals | None:
+    """Texts that all have a point with as many decimals behind it; ``others`` is the number of all that is no digit."""
+    scale = bytes(data[: offsets[1]])[::-1].find(DOT)
+    points = offsets[1:] - (scale + 1)
+    if scale <= 0 or others != len(points) + np.count_nonzero(is_negative):
+        return None
+    decimals = _Decimals(offsets, data, is_negative, points, points, np.array(scale))
+    return decimals if decimals.wholes.min() > 0 and (data[points] == DOT).all() else None
+
+
+def _scan_each(offsets: Array, data: Array, is_negative: Array, others: int) -> _Decimals | None:
+    texts = len(is_negative)
     dots = np.flatnonzero(data == DOT)
-    rows = np.arange(len(texts)) if len(dots) == len(texts) else np.searchsorted(offsets, dots, side="right") - 1
+    rows = np.arange(texts) if len(dots) == texts else np.searchsorted(offsets, dots, side="right") - 1
     points = offsets[1:].copy()
     points[rows] = dots
     decimals = _Decimals(offsets, data, is_negative, dots, points, np.maximum(offsets[1:] - points - 1, 0))
-    others = len(data) - np.count_nonzero(data - ZERO <= 9)
     is_plain = others == len(dots) + np.count_nonzero(is_negative) and (dots >= offsets[rows]).all()
     is_plain = is_plain and (dots < offsets[rows + 1]).all() and (np.diff(rows) > 0).all()
     return decimals if is_plain and (decimals.wholes > 0).all() else None
@@ -168,11 +183,19 @@ def _parse(decimals: _Decimals) -> Array:
         initial=0
     ) > UINT64_DECIMALS:
         return _parse_long(decimals)
-    has_dot = (decimals.points < decimals.offsets[1:]).astype(np.int32)
-    offsets = decimals.offsets - np.concatenate([[0], np.cumsum(has_dot)]).astype(np.int32)
-    digits = np.delete(decimals.data, decimals.dots)
-    texts = pa.StringArray.from_buffers(len(scales), pa.py_buffer(offsets), pa.py_buffer(digits))
+    offsets = decimals.offsets - _dots_before(decimals)
+    digits = decimals.data[decimals.data != DOT]
+    texts = pa.StringArray.from_buffers(len(wholes), pa.py_buffer(offsets), pa.py_buffer(digits))
     return _numerics(primitive_values(texts.cast(pa.int64())), scales)
+
+
+def _dots_before(decimals: _Decimals) -> Array:
+    """The points before each text and before the end, as int32."""
+    if not decimals.scales.ndim:
+        return np.arange(len(decimals.offsets), dtype=np.int32)
+    before = np.zeros(len(decimals.offsets), np.int32)
+    np.cumsum(decimals.points < decimals.offsets[1:], out=before[1:])
+    return before
 
 
 def _numerics(unscaled: Array, scales: Array) -> Array:
@@ -190,7 +213,8 @@ def _numerics(unscaled: Array, scales: Array) -> Array:
 
 def _parse_long(decimals: _Decimals) -> Array:
     """The payloads, by matrices of the decimals before and behind the point."""
-    data, points, wholes, scales = decimals.data, decimals.points, decimals.wholes, decimals.scales
+    data, points, wholes = decimals.data, decimals.points, decimals.wholes
+    scales = np.broadcast_to(decimals.scales, wholes.shape)
     before, behind = (_whole_digits(int(lengths.max(initial=1))) for lengths in (wholes, scales))
     padded = np.full(before + len(data) + behind + 1, ZERO, np.uint8)
     padded[before : before + len(data)] = data
@@ -219,7 +243,7 @@ def _join_decimals(decimals: Array) -> Array:
 def _payloads(count: int, weights: Array | int, is_negative: Array, scales: Array) -> Array:
     """Payloads of ``count`` digits each, which are still to be set."""
     heads = [("count", ">u2"), ("weight", ">i2"), ("sign", ">u2"), ("scale", ">u2")]
-    payloads = np.empty(len(scales), np.dtype([*heads, ("digits", ">u2", (count,))]))
+    payloads = np.empty(len(is_negative), np.dtype([*heads, ("digits", ">u2", (count,))]))
     payloads["count"] = count
     payloads["weight"] = weights
     payloads["sign"] = is_negative * np.uint16(NEGATIVE)

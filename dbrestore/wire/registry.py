@@ -16,7 +16,7 @@ import pyarrow as pa
 from dbrestore.wire import bits, hexadecimal, hstores, intervals, network, numeric, scalars, temporal, vectors
 from dbrestore.wire.arrays import array_encoder
 from dbrestore.wire.binary import BinaryEncoder
-from dbrestore.wire.distinct import encode_source
+from dbrestore.wire.distinct import from_source
 from dbrestore.wire.fields import Field
 from dbrestore.wire.sources import plain_type
 from dbrestore.wire.text import BYTEA_PREFIX, TextColumn, TextEncoder, as_text, has_text
@@ -167,17 +167,13 @@ def find_encoder(source: pa.DataType, target: PgType) -> Encoder | None:
     kind = plain_type(source)
     if target.receive == ARRAY_RECEIVE and target.element is not None and _STRING(kind):
         element = find_encoder(pa.string(), target.element)
-        return None if element is None else _from_source(array_encoder(target.element.oid, element))
+        return None if element is None else from_source(array_encoder(target.element.oid, element))
     choices = _ENCODERS.get(target.receive, ())
     encoder = next((choice(target.typmod) for accepts, choice in choices if accepts(kind)), None)
     if encoder is None and has_text(kind) and not _STRING(kind):
         from_text = find_encoder(pa.string(), target)
         encoder = None if from_text is None else _after(as_text, from_text)
-    return None if encoder is None else _from_source(encoder)
-
-
-def _from_source(encoder: Encoder) -> Encoder:
-    return lambda array: encode_source(array, encoder)
+    return None if encoder is None else from_source(encoder)
 
 
 def _after(convert: Callable[[pa.Array], pa.Array], encoder: Encoder) -> Encoder:

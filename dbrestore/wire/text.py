@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dbrestore.wire.distinct import encode_distinct
+from dbrestore.wire.distinct import DistinctEncoder
 from dbrestore.wire.fields import (
     UnencodableError,
     named,
@@ -67,7 +67,7 @@ class TextEncoder:
 
     def __init__(self, columns: Sequence[TextColumn]) -> None:
         """``columns`` are in the order of the COPY's column list."""
-        self._columns = tuple(columns)
+        self._columns = tuple((column, DistinctEncoder(partial(_escaped_text, column))) for column in columns)
 
     def encode(self, batch: pa.RecordBatch) -> Iterator[pa.Buffer]:
         """The rows of ``batch``, whose columns are in the order of the COPY's column list.
@@ -81,9 +81,11 @@ class TextEncoder:
             return pa.py_buffer(b"\n" * batch.num_rows)
         kind = pa.large_binary() if batch.nbytes > JOIN_LIMIT else pa.binary()
         fields = []
-        for column, array in zip(self._columns, batch.columns, strict=True):
+        for (column, distinct), array in zip(self._columns, batch.columns, strict=True):
             with named(column.name):
-                fields.append(_text_field(column, array, kind))
+                texts = distinct.encode(array)
+                field = _escaped_text(column, plain_source(array)) if texts is None else texts.take(array.indices)
+                fields.append(field.cast(kind))
         return join_rows(fields, kind)
 
 
@@ -97,12 +99,6 @@ def join_rows(fields: Sequence[pa.Array], kind: pa.DataType) -> pa.Buffer:
         null_replacement=NULL,
     )
     return joined.buffers()[2]
-
-
-def _text_field(column: TextColumn, array: pa.Array, kind: pa.DataType) -> pa.Array:
-    distinct = encode_distinct(array, partial(_escaped_text, column))
-    texts = _escaped_text(column, plain_source(array)) if distinct is None else distinct.take(array.indices)
-    return texts.cast(kind)
 
 
 def _escaped_text(column: TextColumn, array: pa.Array) -> pa.Array:

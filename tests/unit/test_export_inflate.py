@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dbrestore.errors import PartError
+from dbrestore.export import rows
 from dbrestore.export.inflate import (
     COLUMNS,
     CRYPTO_METADATA,
@@ -48,6 +49,11 @@ TABLE = pa.table(
     }
 )
 DATA_PAGE_HEADER = 5
+
+
+@pytest.fixture(autouse=True)
+def _small_parts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "LEAST_INFLATED_BYTES", 0)
 
 
 def written(table: pa.Table = TABLE, **options: Any) -> bytes:

@@ -39,13 +39,13 @@ async def take_down(connection: asyncpg.Connection, deferral: Deferral) -> None:
             await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             for deferred in batch:
                 await _take_down(connection, deferred)
+            with translate_errors("writing to the journal what is taken down"):
+                await journal.record(connection, [step for deferred in batch for step in deferred.steps])
 
 
 async def _take_down(connection: asyncpg.Connection, deferred: Deferred) -> None:
     with translate_errors(f"taking down {deferred.identity}"):
-        for statement in deferred.down:
-            await connection.execute(statement)
-        await journal.record(connection, deferred.steps)
+        await connection.execute("; ".join(deferred.down))
 
 
 def _batches(objects: Sequence[Deferred]) -> Iterator[list[Deferred]]:
