@@ -32,6 +32,9 @@ POLICY = ("foreign_keys", "indexes")
 BUILDS = ("index_jobs", "maintenance_work_mem")
 UNFINISHED = ("resume", "restart")
 FINISHING = ("refresh", "analyze", "vacuum")
+COMPARISON = (
+    "ignore_missing_tables", "ignore_extra_tables", "ignore_extra_columns", "partitions", "inherited",
+)  # fmt: skip
 
 METAVARS = {ByteSize: "BYTES", Path: "FOLDER", int: "NUMBER", float: "SECONDS"}
 

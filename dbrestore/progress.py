@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 from dbrestore.target.journal import SCHEMA, UNFINISHED_HINT
+from dbrestore.verification.verdicts import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 LINE_INTERVAL = 10.0
 """Seconds between two lines while nothing else is to be said."""
+
+_VERIFIED = {
+    Verification.NONE: "not verified",
+    Verification.COUNTS: "row counts verified",
+    Verification.DEEP: "every row verified",
+}
 
 
 @dataclass(slots=True)
@@ -89,12 +96,12 @@ class Progress:
         """Seconds since the start."""
         return time.monotonic() - self.started
 
-    def finished(self, plan: Plan) -> None:
-        """All is loaded and verified."""
+    def finished(self, plan: Plan, verification: Verification = Verification.COUNTS) -> None:
+        """All is loaded, and verified in this way."""
         seconds = self.elapsed
         self._say(
             f"restored {len(plan.tables)} tables, {self._total:,} rows in {seconds:.1f} s "
-            f"({self.rows / seconds:,.0f} rows/s); row counts verified"
+            f"({self.rows / seconds:,.0f} rows/s); {_VERIFIED[verification]}"
         )
         self.started = time.monotonic()
 

@@ -7,24 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbrestore.databases import problems_of
-from dbrestore.errors import DbrestoreError, UsageError, raise_problems
+from dbrestore.errors import raise_problems
 from dbrestore.export.layout import read_export
-from dbrestore.export.parquet import read_footers
 from dbrestore.memory import use_little_memory
 from dbrestore.plan import Plan, build_plan
-from dbrestore.planning.draft import draft_plan
 from dbrestore.planning.resumption import find_changes, record_plan
 from dbrestore.recovery import settle_unfinished
 from dbrestore.running import Run
+from dbrestore.surveying import choose_databases, for_each, survey_both
 from dbrestore.target.connect import ConnectionSettings, open_pool
 from dbrestore.target.journal import only_run
-from dbrestore.target.sessions import one_session
-from dbrestore.target.survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import TypeVar
-
     import asyncpg
 
     from dbrestore.export.layout import Export
@@ -32,11 +26,6 @@ if TYPE_CHECKING:
     from dbrestore.progress import Progress
     from dbrestore.running import RestoreOptions
     from dbrestore.target.recorded import RecordedRun
-
-    Made = TypeVar("Made")
-
-FOOTER_READS = 32
-"""Footers read at a time."""
 
 
 async def make_plans(
@@ -53,7 +42,7 @@ async def make_plans(
         async with open_pool(connection.of_database(name), 1) as pool:
             return await _plan(export, storage, pool, name, options, with_rows=with_rows)
 
-    return await _for_each(_chosen(export, connection, options), plan)
+    return await for_each(choose_databases(export, connection, options.databases), plan)
 
 
 async def restore(
@@ -76,7 +65,7 @@ async def restore(
             made = await _plan(export, storage, pool, name, options, unfinished)
             return Run(made, storage, pool, options, progress, unfinished)
 
-        runs = await _for_each(_chosen(export, connection, options), plan)
+        runs = await for_each(choose_databases(export, connection, options.databases), plan)
         raise_problems(problems_of([run.plan for run in runs]))
         failures = []
         for run in runs:
@@ -86,27 +75,6 @@ async def restore(
             await run.close()
     raise_problems(failures)
     return [run.plan for run in runs]
-
-
-def _chosen(export: Export, connection: ConnectionSettings, options: RestoreOptions) -> tuple[str, ...]:
-    names = options.databases.of(export)
-    if len(names) > 1 and not connection.has_placeholder:
-        raise UsageError(
-            f"{len(names)} databases of the export would go into one database: {', '.join(names)}",
-            hint="Write {database} for the name in --dsn or --db-name, or choose one with --source-db.",
-        )
-    return names
-
-
-async def _for_each(names: tuple[str, ...], plan: Callable[[str], Awaitable[Made]]) -> list[Made]:
-    plans, failures = [], []
-    for name in names:
-        try:
-            plans.append(await plan(name))
-        except DbrestoreError as error:
-            failures.append(error if len(names) == 1 else error.within(name))
-    raise_problems(failures)
-    return plans
 
 
 async def _plan(
@@ -119,13 +87,8 @@ async def _plan(
     *,
     with_rows: bool = True,
 ) -> Plan:
-    async with one_session(pool) as connection:
-        target = await survey(connection)
-    draft = draft_plan(export, database, target, options.choices)
-    files = draft.files(with_rows=with_rows)
-    footers = await read_footers(storage, files, FOOTER_READS)
-    found = dict(zip((file.key for file in files), footers, strict=True))
-    plan = build_plan(draft, found, options.policy, unfinished)
+    draft, footers = await survey_both(export, storage, pool, database, options.choices, with_rows=with_rows)
+    plan = build_plan(draft, footers, options.policy, unfinished)
     if unfinished is None:
         return plan
     changes = find_changes(unfinished, record_plan(plan, options.choices, {}))

@@ -9,9 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dbrestore.databases import Databases
+from dbrestore.errors import raise_problems
 from dbrestore.finishing import Finishing, FinishingOptions
 from dbrestore.load import Loader
 from dbrestore.planning.choices import Choices
+from dbrestore.planning.naming import list_names
 from dbrestore.planning.resumption import record_plan, remaining_plan
 from dbrestore.scheduler import Task, run_tasks
 from dbrestore.target import journal
@@ -23,7 +25,9 @@ from dbrestore.target.rows import truncate
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import IGNORE_FOREIGN_KEYS
 from dbrestore.tasks import BUILDS, LOADS, find_loads, load_tasks, put_back_tasks
-from dbrestore.verify import count_tables, verify_counts
+from dbrestore.verification.comparison import count_tables
+from dbrestore.verification.verdicts import Verification
+from dbrestore.verify import OTHER_WRITER_HINT, compare, find_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,6 +68,7 @@ class RestoreOptions:
     maintenance_work_mem: str | None = None
     """Memory of each index build, as the server reads it; None for a share of the server's."""
     finishing: FinishingOptions = field(default_factory=FinishingOptions)
+    verification: Verification = Verification.COUNTS
 
     @property
     def builds(self) -> int:
@@ -105,12 +110,12 @@ class Run:
             await self._enter(Phase.FINISHING)
             finishing = Finishing(self.plan, self.options.finishing)
             await finishing.run(self.pool, self.options.workers)
-            await verify_counts(self.plan, rows_before, self.pool, self.options.workers)
+            await self._verify(rows_before)
         self.progress.warn(finishing.warnings)
         failures += finishing.failures
         if not failures:
             await self._enter(Phase.DONE)
-            self.progress.finished(self.plan)
+            self.progress.finished(self.plan, self.options.verification)
         return failures
 
     async def close(self) -> None:
@@ -119,6 +124,16 @@ class Run:
             if self.plan.is_journaled:
                 await journal.finish(connection)
             await make_durable(connection)
+
+    async def _verify(self, rows_before: Mapping[int, int]) -> None:
+        """Raises VerificationError for a table that differs, SeveralProblemsError if more than one does."""
+        plan, way = self.plan, self.options.verification
+        if way is Verification.DEEP and rows_before:
+            kept = [table.table.dotted for table in plan.tables if table.table.oid in rows_before]
+            self.progress.warn([f"only the rows are counted of what had rows before: {list_names(kept)}"])
+        version, workers = plan.catalog.server_version, self.options.workers
+        verdicts = await compare(plan.tables, way, self.storage, version, rows_before, self.pool, workers)
+        raise_problems(find_problems(verdicts, OTHER_WRITER_HINT))
 
     async def _begin(self) -> Mapping[int, int]:
         """Have all ready for loading; return the rows that tables keep, by oid."""

@@ -19,6 +19,7 @@ from dbrestore.planning.choices import Choices, IfNotEmpty, InheritedRows, Parti
 from dbrestore.running import Unfinished
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
+from dbrestore.verification.verdicts import Verification
 
 ENVIRONMENT_PREFIX = "DBRESTORE_"
 MOST_JOBS_BY_DEFAULT = 8
@@ -165,6 +166,14 @@ class Settings(BaseSettings):
         bool, Field(description="Empty what such a restore loaded, put back what it took down, and begin anew.")
     ] = False
     verbose: Annotated[bool, Field(description="A line for each part.")] = False
+    verify: Annotated[
+        Verification,
+        Field(
+            description="counts (default): the rows of each table, with the footers. deep: every row with every row "
+            "of the export. none."
+        ),
+    ] = Verification.COUNTS
+    deep: Annotated[bool, Field(description="Compare every row, not only their number.")] = False
     no_rows: Annotated[
         bool, Field(description="Read one footer for each table only: faster, but without the rows.")
     ] = False
