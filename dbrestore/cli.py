@@ -26,6 +26,7 @@ from dbrestore.options import (
     FINISHING,
     POLICY,
     S3,
+    SCHEMA,
     SELECTION,
     TARGET,
     UNFINISHED,
@@ -82,7 +83,7 @@ StatusJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON
 @app.command()
 @takes(
     *TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
-    "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, "verify", "verbose",
+    "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, *SCHEMA, "verify", "verbose",
 )  # fmt: skip
 def restore(source: Source, *, settings: Settings) -> None:
     """Load an export into a database that has its complete schema and no rows.
@@ -241,6 +242,7 @@ def _restore_options(settings: Settings) -> RestoreOptions:
         maintenance_work_mem=settings.maintenance_work_mem,
         finishing=FinishingOptions(settings.refresh, settings.analyze, settings.vacuum),
         verification=settings.verify,
+        schema=settings.archive,
     )
 
 

@@ -60,6 +60,10 @@ class Progress:
         for warning in warnings:
             self._say(f"warning: {warning}")
 
+    def note(self, line: str) -> None:
+        """Something is done that takes its time."""
+        self._say(line)
+
     def loaded(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
         """Parts of a table are in the target."""
         rows = sum(part.rows for part in parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dbrestore.archive.schema import Schema
 from dbrestore.errors import UnfinishedRunError, raise_problems
 from dbrestore.planning.choices import IfNotEmpty
 from dbrestore.planning.existing import treat_existing
@@ -12,6 +13,7 @@ from dbrestore.planning.naming import list_names
 from dbrestore.running import Unfinished, empty
 from dbrestore.scheduler import run_tasks
 from dbrestore.target import journal
+from dbrestore.target.begun_schema import forget, read_begun
 from dbrestore.target.connect import ConnectionSettings, make_durable, open_pool
 from dbrestore.target.deferral.execution import PuttingBack, choose_build_memory
 from dbrestore.target.journal import ABORT_HINT, find_journal, only_run
@@ -44,6 +46,33 @@ async def settle_unfinished(pool: asyncpg.Pool, options: RestoreOptions, progres
     return None
 
 
+async def settle_schema(
+    pool: asyncpg.Pool,
+    connection: ConnectionSettings,
+    name: str,
+    options: RestoreOptions,
+    progress: Progress,
+    unfinished: RecordedRun | None,
+) -> Schema | None:
+    """Make what comes before the rows of the schema that ``options`` ask for, for the database ``name`` of the export.
+
+    Raises UsageError where the archive cannot be read, UnfinishedRunError where the unfinished run has another schema
+    or none, or another TargetError.
+    """
+    async with one_session(pool) as session:
+        begun = await read_begun(session)
+    if options.schema is None:
+        if begun is not None:
+            raise UnfinishedRunError(f"the run began with --schema {begun.path}", hint="Give that again.")
+        return None
+    if unfinished is not None and begun is None:
+        raise UnfinishedRunError("the run began without --schema", hint="Leave --schema out.")
+    schema = await Schema.open(options.schema.of_database(name), connection)
+    progress.note(f"making the schema of {schema.archive.path}")
+    await schema.make_pre_data(pool)
+    return schema
+
+
 async def _undo(run: RecordedRun, pool: asyncpg.Pool, options: RestoreOptions, progress: Progress) -> None:
     if run.phase.may_have_loaded:
         _refuse_appended(run)
@@ -51,7 +80,7 @@ async def _undo(run: RecordedRun, pool: asyncpg.Pool, options: RestoreOptions, p
             await journal.enter(connection, Phase.EMPTYING)
     if run.phase is not Phase.TAKING_DOWN:
         await _empty(run, pool)
-    await _put_back(pool, options, progress)
+    await _put_back(pool, options, progress, keeps_schema=True)
 
 
 def _refuse_appended(run: RecordedRun) -> None:
@@ -73,7 +102,9 @@ async def _empty(run: RecordedRun, pool: asyncpg.Pool) -> None:
     await empty(existing.truncated, pool)
 
 
-async def _put_back(pool: asyncpg.Pool, options: RestoreOptions, progress: Progress) -> None:
+async def _put_back(
+    pool: asyncpg.Pool, options: RestoreOptions, progress: Progress, *, keeps_schema: bool = False
+) -> None:
     """Put back all that is down, and remove the journal."""
     async with one_session(pool) as connection:
         steps = await journal.read_steps(connection)
@@ -82,7 +113,7 @@ async def _put_back(pool: asyncpg.Pool, options: RestoreOptions, progress: Progr
     putting_back = PuttingBack({step.key: step for step in steps}, memory)
     await run_tasks(list(put_back_tasks(putting_back, {}, {})), pool, options.workers, {BUILDS: options.builds})
     async with one_session(pool) as connection:
-        await journal.finish(connection)
+        await journal.finish(connection, keeps_schema=keeps_schema)
         await make_durable(connection)
     progress.warn(f"{failure.message}; {failure.hint}" for failure in failures)
     raise_problems(putting_back.failures)
@@ -97,10 +128,15 @@ async def abort(connection: ConnectionSettings, options: RestoreOptions, progres
     async with open_pool(connection, options.workers + 1) as pool, only_run(pool):
         async with one_session(pool) as first:
             run = await journal.read_run(first)
-        if run is None:
-            progress.had_nothing_to_abort()
-        else:
+            begun = await read_begun(first)
+            if run is None and begun is not None:
+                await forget(first)
+        if run is not None:
             await _put_back(pool, options, progress)
+        elif begun is None:
+            progress.had_nothing_to_abort()
+        if begun is not None:
+            progress.warn([f"of the schema of {begun.path} not all is made, and nothing of what comes after the rows"])
 
 
 async def read_status(connection: ConnectionSettings) -> Summary | None:

@@ -12,7 +12,7 @@ from dbrestore.export.layout import read_export
 from dbrestore.memory import use_little_memory
 from dbrestore.plan import Plan, build_plan
 from dbrestore.planning.resumption import find_changes, record_plan
-from dbrestore.recovery import settle_unfinished
+from dbrestore.recovery import settle_schema, settle_unfinished
 from dbrestore.running import Run
 from dbrestore.surveying import choose_databases, for_each, survey_both
 from dbrestore.target.connect import ConnectionSettings, open_pool
@@ -62,8 +62,9 @@ async def restore(
             pool = await stack.enter_async_context(open_pool(connection.of_database(name), options.workers + 1))
             await stack.enter_async_context(only_run(pool))
             unfinished = await settle_unfinished(pool, options, progress)
+            schema = await settle_schema(pool, connection.of_database(name), name, options, progress, unfinished)
             made = await _plan(export, storage, pool, name, options, unfinished)
-            return Run(made, storage, pool, options, progress, unfinished)
+            return Run(made, storage, pool, options, progress, unfinished, schema)
 
         runs = await for_each(choose_databases(export, connection, options.databases), plan)
         raise_problems(problems_of([run.plan for run in runs]))

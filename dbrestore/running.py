@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from dbrestore.archive.archive import ArchiveOptions
+    from dbrestore.archive.schema import Schema
     from dbrestore.errors import DbrestoreError
     from dbrestore.export.storage import Storage
     from dbrestore.plan import Plan
@@ -69,6 +71,8 @@ class RestoreOptions:
     """Memory of each index build, as the server reads it; None for a share of the server's."""
     finishing: FinishingOptions = field(default_factory=FinishingOptions)
     verification: Verification = Verification.COUNTS
+    schema: ArchiveOptions | None = None
+    """What makes the tables, and later their keys and indexes; None where all of that is there."""
 
     @property
     def builds(self) -> int:
@@ -92,6 +96,8 @@ class Run:
     progress: Progress
     unfinished: RecordedRun | None = None
     """The run that is gone on with."""
+    schema: Schema | None = None
+    """Whose post-data is made after the rows."""
 
     async def carry_out(self) -> list[DbrestoreError]:
         """Do what is left to do, and verify all of it; return what rows, or views, were in the way of.
@@ -107,6 +113,9 @@ class Run:
         with self.progress.telling_how_to_go_on(is_journaled=self.plan.is_journaled):
             rows_before = await self._begin()
             failures = await self._load_and_put_back(loaded, memory)
+            if self.schema:
+                self.progress.note(f"making the keys, indexes and triggers of {self.schema.archive.path}")
+                failures += await self.schema.make_post_data(self.pool, self.options.builds, memory)
             await self._enter(Phase.FINISHING)
             finishing = Finishing(self.plan, self.options.finishing)
             await finishing.run(self.pool, self.options.workers)

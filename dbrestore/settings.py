@@ -7,12 +7,14 @@ Every field is an option of the commands that take it, by the same name with hyp
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ByteSize, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from dbrestore.archive.archive import ArchiveOptions
 from dbrestore.databases import Databases
 from dbrestore.export.opening import SourceSettings
 from dbrestore.planning.choices import Choices, IfNotEmpty, InheritedRows, PartitionFolders
@@ -50,6 +52,10 @@ def _paired(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 Pairs = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_paired)]
+
+
+# A deprecated method of pydantic's has the name, which nobody calls.
+warnings.filterwarnings("ignore", 'Field name "schema" in "Settings" shadows an attribute', UserWarning)
 
 
 class Settings(BaseSettings):
@@ -132,6 +138,19 @@ class Settings(BaseSettings):
     truncate_all: Annotated[bool, Field(description="The same as --if-not-empty truncate.")] = False
     skip_not_empty: Annotated[bool, Field(description="The same as --if-not-empty skip.")] = False
 
+    schema: Annotated[
+        Path | None,
+        Field(
+            description="Archive of pg_dump --schema-only (-Fc or -Fd): the target is empty, and gets its schema from "
+            "this; {database} stands for the name of each."
+        ),
+    ] = None  # type: ignore[assignment]
+    pg_bindir: Annotated[Path | None, Field(description="Folder of pg_restore and pg_dump. Default: the PATH.")] = None
+    keep_owners: Annotated[
+        bool, Field(description="Owners, privileges and tablespaces as in the archive. Default: all is the role's.")
+    ] = False
+    skip_extensions: Annotated[Names, Field(description="Extensions of the archive that are not created.")] = ()
+
     jobs: Annotated[int, Field(ge=1, description="COPYs at a time. Default: the cores, at most 8.")] = Field(
         default_factory=default_jobs
     )
@@ -183,6 +202,13 @@ class Settings(BaseSettings):
     def connection(self) -> ConnectionSettings:
         """Where the target is."""
         return ConnectionSettings(self.dsn, self.db_host, self.db_port, self.db_user, self.db_name)
+
+    @property
+    def archive(self) -> ArchiveOptions | None:
+        """What makes the schema of the target."""
+        if self.schema is None:
+            return None
+        return ArchiveOptions(self.schema, self.pg_bindir, self.keep_owners, self.skip_extensions)
 
     @property
     def policy(self) -> Policy:

@@ -21,6 +21,7 @@ from dbrestore.target.deferral.policy import Policy
 from dbrestore.testing.compare import differences
 
 if TYPE_CHECKING:
+    from dbrestore.archive.archive import ArchiveOptions
     from dbrestore.plan import Plan
     from dbrestore.testing.databases import Database
 
@@ -43,6 +44,7 @@ async def restore_export(
     verbose: bool = False,
     policy: Policy = DEFAULT_POLICY,
     unfinished: Unfinished = Unfinished.REFUSE,
+    schema: ArchiveOptions | None = None,
     **choices: Any,
 ) -> tuple[Plan, str]:
     """What was done, and what was said."""
@@ -50,7 +52,7 @@ async def restore_export(
     [plan] = await restore(
         LocalStorage(folder),
         ConnectionSettings(SecretStr(database.dsn), user=user),
-        RestoreOptions(choices=Choices(**choices), policy=policy, unfinished=unfinished, jobs=jobs),
+        RestoreOptions(choices=Choices(**choices), policy=policy, unfinished=unfinished, jobs=jobs, schema=schema),
         Progress(verbose=verbose, stream=said),
     )
     return plan, said.getvalue()
