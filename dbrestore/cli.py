@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 from dbrestore import __version__
+from dbrestore.beside import restore_making
 from dbrestore.databases import problems_of
 from dbrestore.errors import DbrestoreError, InterruptedRunError, raise_problems
 from dbrestore.export.latest import find_latest
@@ -97,7 +98,11 @@ def restore(source: Source, *, settings: Settings) -> None:
 
 async def _restore(source: str, settings: Settings) -> None:
     async with _opened(source, settings) as storage:
-        await run_restore(storage, settings.connection, _restore_options(settings), Progress(verbose=settings.verbose))
+        options, progress = _restore_options(settings), Progress(verbose=settings.verbose)
+        if settings.making is None:
+            await run_restore(storage, settings.connection, options, progress)
+        else:
+            await restore_making(storage, settings.connection, options, settings.making, progress)
 
 
 @app.command()

@@ -32,7 +32,7 @@ POLICY = ("foreign_keys", "indexes")
 BUILDS = ("index_jobs", "maintenance_work_mem")
 UNFINISHED = ("resume", "restart")
 FINISHING = ("refresh", "analyze", "vacuum")
-SCHEMA = ("schema", "pg_bindir", "keep_owners", "skip_extensions")
+SCHEMA = ("schema", "pg_bindir", "keep_owners", "skip_extensions", "create", "swap", "drop_old")
 COMPARISON = (
     "ignore_missing_tables", "ignore_extra_tables", "ignore_extra_columns", "partitions", "inherited",
 )  # fmt: skip

@@ -19,6 +19,8 @@ from dbrestore.target.connect import ConnectionSettings, open_pool
 from dbrestore.target.journal import only_run
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import asyncpg
 
     from dbrestore.export.layout import Export
@@ -46,13 +48,18 @@ async def make_plans(
 
 
 async def restore(
-    storage: Storage, connection: ConnectionSettings, options: RestoreOptions, progress: Progress
+    storage: Storage,
+    connection: ConnectionSettings,
+    options: RestoreOptions,
+    progress: Progress,
+    when_restored: Callable[[], Awaitable[None]] | None = None,
 ) -> list[Plan]:
     """Restore databases of an export, one after the other, into targets with the same schemas; return what was done.
 
     Raises a DbrestoreError. Before anything is loaded all problems of all databases are raised together. After that,
     what was loaded by then and what was taken down is in the journal, by which another run goes on, or ``abort``
-    puts things back; but rows that only a key refuses stop nothing else, and are raised at the end.
+    puts things back; but rows that only a key refuses stop nothing else, and are raised at the end. Without any
+    ``when_restored`` is called before the journals go.
     """
     use_little_memory()
     export = await read_export(storage)
@@ -72,6 +79,8 @@ async def restore(
         for run in runs:
             found = await run.carry_out()
             failures += found if len(runs) == 1 else [error.within(run.plan.source_database) for error in found]
+        if when_restored and not failures:
+            await when_restored()
         for run in runs:
             await run.close()
     raise_problems(failures)

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, ByteSize, Field, SecretStr, model_validato
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dbrestore.archive.archive import ArchiveOptions
+from dbrestore.beside import Making
 from dbrestore.databases import Databases
 from dbrestore.export.opening import SourceSettings
 from dbrestore.planning.choices import Choices, IfNotEmpty, InheritedRows, PartitionFolders
@@ -145,6 +146,17 @@ class Settings(BaseSettings):
             "this; {database} stands for the name of each."
         ),
     ] = None  # type: ignore[assignment]
+    create: Annotated[bool, Field(description="Make the database if it is not there; with --schema.")] = False
+    swap: Annotated[
+        bool,
+        Field(
+            description="Restore into a new database beside the one in use, and at the end give it the name of that. "
+            "Without --schema it gets the schema of that, too."
+        ),
+    ] = False
+    drop_old: Annotated[
+        bool, Field(description="With --swap: drop the database that was in use. Default: it is kept as NAME_old_TIME.")
+    ] = False
     pg_bindir: Annotated[Path | None, Field(description="Folder of pg_restore and pg_dump. Default: the PATH.")] = None
     keep_owners: Annotated[
         bool, Field(description="Owners, privileges and tablespaces as in the archive. Default: all is the role's.")
@@ -211,6 +223,13 @@ class Settings(BaseSettings):
         return ArchiveOptions(self.schema, self.pg_bindir, self.keep_owners, self.skip_extensions)
 
     @property
+    def making(self) -> Making | None:
+        """What is made of databases; None if they are there and stay in their place."""
+        if not (self.create or self.swap):
+            return None
+        return Making(self.create, self.swap, self.drop_old, self.pg_bindir)
+
+    @property
     def policy(self) -> Policy:
         """What happens to keys and indexes."""
         return Policy(self.foreign_keys, self.indexes)
@@ -266,6 +285,8 @@ class Settings(BaseSettings):
             raise ValueError("if_not_empty, truncate_all and skip_not_empty contradict each other")
         if self.all_databases and self.source_db:
             raise ValueError("all_databases and source_db contradict each other")
+        if self.drop_old and not self.swap:
+            raise ValueError("drop_old makes sense with swap only")
         if self.resume and self.restart:
             raise ValueError("resume and restart contradict each other")
         return self

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbrestore.archive.entries import Entry, parse_entries
+from dbrestore.archive.environment import libpq_environment
 from dbrestore.archive.programs import Program, find_program
-from dbrestore.errors import UsageError
+from dbrestore.errors import TargetError, UsageError
 from dbrestore.target.connect import PLACEHOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dbrestore.archive.programs import Output
+    from dbrestore.target.connect import ConnectionSettings
 
 CUSTOM_MAGIC = b"PGDMP"
 DIRECTORY_CONTENTS = "toc.dat"
@@ -103,6 +105,16 @@ class Archive:
             hint = f"This is pg_restore {self.program.version}; --pg-bindir names the programs of another version."
             raise UsageError(f"pg_restore cannot read {self.path}: {output.said}", hint=hint)
         return output
+
+
+async def dump_schema(connection: ConnectionSettings, path: Path, bin_dir: Path | None) -> None:
+    """Have pg_dump write the schema of a database into an archive. Raises UsageError, TargetError."""
+    program = await find_program("pg_dump", bin_dir)
+    environment = libpq_environment(connection, {})
+    output = await program.run(["--schema-only", "--format=custom", f"--file={path}", "--dbname="], environment)
+    if output.code:
+        hint = f"This is pg_dump {program.version}; --pg-bindir names the programs of another version."
+        raise TargetError(f"the schema cannot be dumped: {output.said}", hint=hint)
 
 
 def check_format(path: Path) -> None:

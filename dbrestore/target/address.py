@@ -10,7 +10,7 @@ import configparser
 import os
 import re
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from dbrestore.errors import UsageError
 
@@ -69,3 +69,10 @@ def find_service(dsn: str) -> str | None:
         hint = "% has to be written as %%, or leave the password to PGPASSWORD or ~/.pgpass."
         raise UsageError(f"the service {named} of {path} cannot be read", hint=hint) from None
     return named
+
+
+def named_database(dsn: str) -> str:
+    """The database that a DSN names; empty if it names none."""
+    parts = urlsplit(dsn)
+    named = parse_qs(parts.query)
+    return (named.get("dbname") or named.get("database") or [unquote(parts.path.removeprefix("/"))])[-1]
