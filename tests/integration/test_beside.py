@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from dbrestore.errors import PrivilegeError, TargetError, UnfinishedRunError, Us
 from dbrestore.export.local import LocalStorage
 from dbrestore.progress import Progress
 from dbrestore.running import RestoreOptions, Run, Unfinished
-from dbrestore.target.connect import ConnectionSettings
+from dbrestore.target.connect import FOREIGN_ERRORS, ConnectionSettings
 from dbrestore.testing.databases import Database
 from tests.integration.round_trip import export_database, fetch, find_differences
 from tests.integration.test_schema import FAMILY, FAMILY_ROWS, archive_of
@@ -90,8 +91,8 @@ def databases_like(database: Database) -> list[str]:
 
 PROPERTIES = """
     SELECT pg_get_userbyid(datdba)::text, datconnlimit, shobj_description(oid, 'pg_database'),
-           (SELECT array_agg(acl::text ORDER BY 1) FROM unnest(datacl) acl),
-           (SELECT array_agg(setting ORDER BY 1)
+           (SELECT array_agg(acl::text ORDER BY acl::text) FROM unnest(datacl) acl),
+           (SELECT array_agg(setting ORDER BY setting)
               FROM pg_db_role_setting s, unnest(s.setconfig) setting WHERE s.setdatabase = d.oid)
       FROM pg_database d WHERE datname = current_database()
 """
@@ -124,25 +125,27 @@ async def test_users_see_the_old_rows_until_they_see_all_new_ones(
 ) -> None:
     exported = await export_database(source, tmp_path)
     seen: set[int] = set()
+    is_new = asyncio.Event()
 
     async def look() -> None:
-        while True:
-            try:
-                connection = await asyncpg.connect(live.dsn, user=role)
-                while True:
-                    seen.add(await connection.fetchval("SELECT count(*) FROM parents"))
-                    await asyncio.sleep(0.001)
-            except (asyncpg.PostgresError, OSError, asyncpg.InterfaceError):
+        connection = await asyncpg.connect(live.dsn, user=role)
+        try:
+            while not is_new.is_set():
+                seen.add(await connection.fetchval("SELECT count(*) FROM parents"))
+                if 50 in seen:
+                    is_new.set()
                 await asyncio.sleep(0.001)
+        finally:
+            connection.terminate()
 
-    looking = asyncio.create_task(look())
-    try:
+    async def go_on_looking() -> None:
+        while not is_new.is_set():
+            with suppress(*FOREIGN_ERRORS):
+                await look()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(go_on_looking())
         await run(exported, live, role, SWAP)
-        while 50 not in seen:
-            await asyncio.sleep(0.01)
-    finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
     assert seen == {1, 50}
 
 
