@@ -15,6 +15,7 @@ from dbrestore.export.layout import read_export
 from dbrestore.restore import restore
 from dbrestore.running import Unfinished
 from dbrestore.surveying import choose_databases
+from dbrestore.target.begun_schema import read_begun, read_tables
 from dbrestore.target.connect import PLACEHOLDER, open_pool
 from dbrestore.target.databases import LONGEST_NAME, Server, maintenance_session, swap, target_name
 from dbrestore.target.journal import find_journal
@@ -171,7 +172,18 @@ class Beside:
         if unfinished is Unfinished.RESTART:
             await server.drop(self.new)
             return False
+        if await self._is_over():
+            hint = f"Repair it and rename both databases by hand; or --restart drops {self.new} and begins anew."
+            raise UnfinishedRunError(f"the restore into {self.new} is over, but rows break keys there", hint=hint)
         return True
+
+    async def _is_over(self) -> bool:
+        """Whether there is no run to go on with, though there are tables."""
+        if await self.is_restored():
+            return False
+        async with open_pool(replace(self.connection, database=self.new), 1) as pool, one_session(pool) as session:
+            is_unfinished = (await find_journal(session)).is_unfinished or await read_begun(session) is not None
+            return not is_unfinished and bool(await read_tables(session))
 
     async def is_restored(self) -> bool:
         """Whether all is there and only the name is missing."""

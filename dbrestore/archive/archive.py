@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbrestore.archive.entries import Entry, parse_entries
-from dbrestore.archive.environment import libpq_environment
+from dbrestore.archive.environment import program_target
 from dbrestore.archive.programs import Program, find_program
 from dbrestore.errors import TargetError, UsageError
 from dbrestore.target.connect import PLACEHOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from dbrestore.archive.environment import ProgramTarget
     from dbrestore.archive.programs import Output
     from dbrestore.target.connect import ConnectionSettings
 
@@ -85,11 +86,12 @@ class Archive:
         found = _FIRST_ENTRY.search(text)
         return text[found.start() : text.rindex(_END)] if found else ""
 
-    async def make(self, section: str, entries: Sequence[Entry], jobs: int, environment: Mapping[str, str]) -> Output:
+    async def make(self, section: str, entries: Sequence[Entry], jobs: int, target: ProgramTarget) -> Output:
         """Have pg_restore make entries, several at a time, whatever becomes of some of them."""
         with _listed(entries) as names:
-            arguments = [f"--use-list={names}", f"--section={section}", f"--jobs={jobs}", "--dbname="]
-            return await self.program.run([*arguments, *self._choices, self.path], environment)
+            arguments = [f"--use-list={names}", f"--section={section}", f"--jobs={jobs}"]
+            arguments.append(f"--dbname={target.connection_string}")
+            return await self.program.run([*arguments, *self._choices, self.path], target.environment)
 
     @property
     def _choices(self) -> list[str]:
@@ -110,8 +112,9 @@ class Archive:
 async def dump_schema(connection: ConnectionSettings, path: Path, bin_dir: Path | None) -> None:
     """Have pg_dump write the schema of a database into an archive. Raises UsageError, TargetError."""
     program = await find_program("pg_dump", bin_dir)
-    environment = libpq_environment(connection, {})
-    output = await program.run(["--schema-only", "--format=custom", f"--file={path}", "--dbname="], environment)
+    target = program_target(connection, {})
+    arguments = ["--schema-only", "--format=custom", f"--file={path}", f"--dbname={target.connection_string}"]
+    output = await program.run(arguments, target.environment)
     if output.code:
         hint = f"This is pg_dump {program.version}; --pg-bindir names the programs of another version."
         raise TargetError(f"the schema cannot be dumped: {output.said}", hint=hint)

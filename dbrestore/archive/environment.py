@@ -1,11 +1,14 @@
-"""The target as libpq's programs are told of it: by their environment, which others cannot see as they see arguments.
+"""The target as libpq's programs are told of it: by a connection string for where it is, and by their environment for
+all else, which others cannot see as they see arguments.
 
+Where it is has to be in the string: what a service says (PGSERVICE) comes before the environment, and after the string.
 Names of parameters and variables: PostgreSQL documentation, libpq, "Environment Variables".
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -43,24 +46,38 @@ _VARIABLES = {
     "target_session_attrs": "PGTARGETSESSIONATTRS",
     "user": "PGUSER",
 }
+_PLACES = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
 OPTIONS = "PGOPTIONS"
 APPLICATION_NAME = "dbrestore pg_restore"
 """Of the sessions of such a program."""
 
 
-def libpq_environment(settings: ConnectionSettings, server_settings: Mapping[str, str]) -> dict[str, str]:
-    """The variables that lead a program to the target; ``server_settings`` hold for its sessions.
+@dataclass(frozen=True, slots=True)
+class ProgramTarget:
+    """The target of a program."""
 
-    Those of the process itself are heeded where the settings leave a thing to them, as by our own connections.
-    """
+    connection_string: str
+    """For its option ``--dbname``. Never holds a password."""
+    environment: dict[str, str]
+    """On top of that of the process, which is heeded where the settings leave a thing to it."""
+
+
+def program_target(settings: ConnectionSettings, server_settings: Mapping[str, str]) -> ProgramTarget:
+    """What leads a program to the target of our own connections; ``server_settings`` hold for its sessions."""
     found = dict(_from_dsn(settings.dsn.get_secret_value())) if settings.dsn else {}
-    given = {"PGHOST": settings.host, "PGUSER": settings.user, "PGDATABASE": settings.database}
+    port = str(settings.port) if settings.port else None
+    given = {"PGHOST": settings.host, "PGPORT": port, "PGUSER": settings.user, "PGDATABASE": settings.database}
     found |= {name: value for name, value in given.items() if value}
-    if settings.port:
-        found["PGPORT"] = str(settings.port)
+    places = {keyword: found.pop(name) for keyword, name in _PLACES.items() if name in found}
     options = " ".join(f"-c {name}={_escaped(value)}" for name, value in server_settings.items())
     found[OPTIONS] = f"{found.get(OPTIONS, os.environ.get(OPTIONS, ''))} {options}".strip()
-    return found | {"PGAPPNAME": APPLICATION_NAME}
+    return ProgramTarget(" ".join(map(_quoted, places.items())), found | {"PGAPPNAME": APPLICATION_NAME})
+
+
+def _quoted(pair: tuple[str, str]) -> str:
+    keyword, value = pair
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{keyword}='{escaped}'"
 
 
 def _from_dsn(dsn: str) -> Iterator[tuple[str, str]]:

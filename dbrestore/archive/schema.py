@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbrestore.archive.archive import POST_DATA, PRE_DATA, Archive
-from dbrestore.archive.environment import APPLICATION_NAME, libpq_environment
+from dbrestore.archive.environment import APPLICATION_NAME, program_target
 from dbrestore.archive.failures import explain_failures, run_script
 from dbrestore.errors import (
     DbrestoreError,
@@ -119,8 +119,8 @@ class Schema:
             missing = await self._missing(connection)
         if not missing:
             return []
-        environment = libpq_environment(self.connection, {"maintenance_work_mem": memory})
-        output = await self.archive.make(POST_DATA, missing, jobs, environment)
+        target = program_target(self.connection, {"maintenance_work_mem": memory})
+        output = await self.archive.make(POST_DATA, missing, jobs, target)
         if not output.code:
             return []
         if FAILED_QUERY not in output.said:

@@ -62,7 +62,7 @@ def _encode_text(array: pa.Array) -> Field:
 
 
 def _encode_unpadded(array: pa.Array) -> Field:
-    return VariableField(pc.utf8_rtrim(plain_source(array), " "))
+    return VariableField(pc.ascii_rtrim(plain_source(array), " "))
 
 
 @dataclass(frozen=True, slots=True)

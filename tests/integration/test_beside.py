@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from dbrestore.beside import Making, restore_making
-from dbrestore.errors import PrivilegeError, TargetError, UnfinishedRunError, UsageError
+from dbrestore.errors import ConstraintError, PrivilegeError, TargetError, UnfinishedRunError, UsageError
 from dbrestore.export.local import LocalStorage
 from dbrestore.progress import Progress
 from dbrestore.running import RestoreOptions, Run, Unfinished
@@ -186,6 +186,18 @@ async def test_a_run_that_was_killed_before_the_renaming_only_renames_when_it_is
     said = await run(exported, live, role, SWAP, Unfinished.RESUME)
     assert "restoring" not in said
     assert await fetch(live, "SELECT count(*) FROM parents") == [(50,)]
+
+
+async def test_a_database_whose_rows_break_a_key_does_not_take_the_place(
+    source: Database, live: Database, role: str, tmp_path: Path
+) -> None:
+    source.execute("SET session_replication_role = replica; UPDATE children SET parent = 99 WHERE id = 7")
+    exported = await export_database(source, tmp_path)
+    with pytest.raises(ConstraintError, match="NOT VALID"):
+        await run(exported, live, role, SWAP)
+    assert await fetch(live, "SELECT name FROM parents") == [("old",)]
+    with pytest.raises(UnfinishedRunError, match="rows break keys there"):
+        await run(exported, live, role, SWAP, Unfinished.RESUME)
 
 
 async def test_a_restart_begins_anew(

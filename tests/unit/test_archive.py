@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from dbrestore.archive.archive import check_format
 from dbrestore.archive.entries import parse_entries
-from dbrestore.archive.environment import libpq_environment
+from dbrestore.archive.environment import program_target
 from dbrestore.archive.programs import find_program
 from dbrestore.errors import UsageError
 from dbrestore.target.connect import ConnectionSettings
@@ -48,34 +48,40 @@ def test_the_contents_of_an_archive_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dsn", "expected"),
+    ("dsn", "places", "environment"),
     [
         (
             "postgresql://me:s%40cret@db:5433/shop?sslmode=require&statement_timeout=5s",
+            "host='db' port='5433' user='me' dbname='shop'",
             {
-                "PGUSER": "me", "PGPASSWORD": "s@cret", "PGHOST": "db", "PGPORT": "5433", "PGDATABASE": "shop",
-                "PGSSLMODE": "require", "PGOPTIONS": "-c statement_timeout=5s -c work_mem=1\\ GB",
+                "PGPASSWORD": "s@cret",
+                "PGSSLMODE": "require",
+                "PGOPTIONS": "-c statement_timeout=5s -c work_mem=1\\ GB",
             },
         ),
         (
             "postgresql://me@[::1]:1,db:2/",
-            {"PGUSER": "me", "PGHOST": "::1,db", "PGPORT": "1,2", "PGOPTIONS": "-c work_mem=1\\ GB"},
+            "host='::1,db' port='1,2' user='me'",
+            {"PGOPTIONS": "-c work_mem=1\\ GB"},
         ),
         (
-            "postgresql:///shop?host=/run/pg",
-            {"PGHOST": "/run/pg", "PGDATABASE": "shop", "PGOPTIONS": "-c work_mem=1\\ GB"},
+            "postgresql:///o'shop?host=/run/pg",
+            "host='/run/pg' dbname='o\\'shop'",
+            {"PGOPTIONS": "-c work_mem=1\\ GB"},
         ),
     ],
-)  # fmt: skip
-def test_a_program_is_led_to_the_target_by_its_environment(dsn: str, expected: dict[str, str]) -> None:
-    environment = libpq_environment(ConnectionSettings(SecretStr(dsn)), {"work_mem": "1 GB"})
-    assert environment == expected | {"PGAPPNAME": "dbrestore pg_restore"}
+)
+def test_a_program_is_led_to_the_target_without_its_password_among_the_arguments(
+    dsn: str, places: str, environment: dict[str, str]
+) -> None:
+    target = program_target(ConnectionSettings(SecretStr(dsn)), {"work_mem": "1 GB"})
+    assert target.connection_string == places
+    assert target.environment == environment | {"PGAPPNAME": "dbrestore pg_restore"}
 
 
 def test_settings_come_before_the_dsn() -> None:
     settings = ConnectionSettings(SecretStr("postgresql://a@b:1/c"), host="h", port=2, user="u", database="d")
-    environment = libpq_environment(settings, {})
-    assert [environment[name] for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE")] == ["h", "2", "u", "d"]
+    assert program_target(settings, {}).connection_string == "host='h' port='2' user='u' dbname='d'"
 
 
 @pytest.mark.parametrize("content", [b"--\n-- PostgreSQL database dump\n--\n", b"", b"toc.dat\0\0\0"])
