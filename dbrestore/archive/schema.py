@@ -59,11 +59,11 @@ class Schema:
         UnfinishedRunError if the target has the schema of another archive half made.
         """
         fingerprint = await self.archive.fingerprint()
-        entries = [entry for entry in await self.archive.entries(PRE_DATA) if self._is_wanted(entry)]
+        entries = await self.archive.entries(PRE_DATA)
         async with one_session(pool) as connection:
             begun = await begun_schema.read_begun(connection)
             if begun is None:
-                await self._check_target(connection, entries)
+                await self._check_target(connection, list(filter(self._is_wanted, entries)))
                 begun = await begun_schema.begin(connection, fingerprint, self.archive.path)
             self._check_begun(begun, fingerprint)
             for start in range(begun.entries_made, len(entries), ENTRIES_AT_A_TIME):
@@ -97,7 +97,8 @@ class Schema:
 
     async def _make(self, connection: asyncpg.Connection, entries: Sequence[Entry], made: int) -> None:
         """All of the entries or none; if they cannot be made together, those before the one that cannot."""
-        script = await self.archive.script(PRE_DATA, entries)
+        wanted = list(filter(self._is_wanted, entries))
+        script = await self.archive.script(PRE_DATA, wanted) if wanted else ""
         try:
             async with transaction(connection):
                 await run_script(connection, script)

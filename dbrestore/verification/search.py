@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -48,6 +48,20 @@ Row = tuple["PlannedPart", int]
 Found = TypeVar("Found")
 
 
+@dataclass(slots=True)
+class Located(Generic[Found]):
+    """Rows that are the same: how many there are, and where the first of them are."""
+
+    number: int = 0
+    places: list[Found] = field(default_factory=list)
+
+    def add(self, place: Found) -> None:
+        """Count one more."""
+        self.number += 1
+        if len(self.places) < MOST_SHOWN:
+            self.places.append(place)
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """Looks for the rows of one table."""
@@ -67,7 +81,7 @@ class Search:
                 entered = own_form(self.connection, self.table, self.form, self.exported.row_hash)
                 form = await stack.enter_async_context(entered)
                 ours.clear(doubtful)
-                async for _, _, digests in self._in_own_form(form, doubtful):
+                async for digests in self._in_own_form(form, doubtful):
                     ours.add(digests)
             differing = ours.differing(theirs)
             if not differing.any():
@@ -75,10 +89,11 @@ class Search:
             chosen = _choose(differing, ours.rows + theirs.rows)
             rows = await self._locate_exported(form, doubtful, chosen)
         places = await self._locate_stored(chosen)
-        only_ours, only_theirs = _only(rows, places), _only(places, rows)
+        number_of_ours, only_ours = _only(rows, places)
+        number_of_theirs, only_theirs = _only(places, rows)
         return Difference(
-            len(only_ours),
-            len(only_theirs),
+            number_of_ours,
+            number_of_theirs,
             is_exact=bool((chosen == differing).all()),
             rows=(*await self._show_exported(only_ours), *await self._show_stored(only_theirs)),
             is_by_form=form is None,
@@ -106,19 +121,19 @@ class Search:
                 ours.add(batch.digests)
         return ours, theirs
 
-    async def _in_own_form(
-        self, form: OwnForm, doubtful: Array
-    ) -> AsyncGenerator[tuple[HashedBatch, Array, Array], None]:
-        """The rows of doubtful buckets: where they are in their batch, and their hashes in the target's own form."""
+    async def _in_own_form(self, form: OwnForm, doubtful: Array) -> AsyncGenerator[Array, None]:
+        """The hashes of the rows of doubtful buckets in the target's own form."""
         async with aclosing(self._batches()) as batches:
             async for batch in batches:
                 places = np.flatnonzero(doubtful[bucket_of(batch.digests)])
                 if len(places):
-                    yield batch, places, await form.hash(batch.batch.take(places))
+                    yield await form.hash(batch.batch.take(places))
 
-    async def _locate_exported(self, form: OwnForm | None, doubtful: Array, chosen: Array) -> Mapping[bytes, list[Row]]:
+    async def _locate_exported(
+        self, form: OwnForm | None, doubtful: Array, chosen: Array
+    ) -> Mapping[bytes, Located[Row]]:
         """The rows of the export in chosen buckets, by their hash."""
-        found: dict[bytes, list[Row]] = defaultdict(list)
+        found: dict[bytes, Located[Row]] = defaultdict(Located)
         async with aclosing(self._batches()) as batches:
             async for batch in batches:
                 digests = batch.digests.copy()
@@ -126,19 +141,19 @@ class Search:
                 if form is not None and len(places):
                     digests[places] = await form.hash(batch.batch.take(places))
                 for place in np.flatnonzero(chosen[bucket_of(digests)]).tolist():
-                    found[digests[place].tobytes()].append((batch.part, batch.first_row + place))
+                    found[digests[place].tobytes()].add((batch.part, batch.first_row + place))
         return found
 
-    async def _locate_stored(self, chosen: Array) -> Mapping[bytes, list[Place]]:
+    async def _locate_stored(self, chosen: Array) -> Mapping[bytes, Located[Place]]:
         """The rows of the target in chosen buckets, by their hash."""
-        found: dict[bytes, list[Place]] = defaultdict(list)
+        found: dict[bytes, Located[Place]] = defaultdict(Located)
         row_hash, fields = self.exported.row_hash, (len(self.form.columns) + 1).to_bytes(2)
 
         def take(stream: bytes) -> None:
             rows = row_hash.rows(stream)
             digests = row_hash.digests([fields + row[2 + PLACE_BYTES :] for row in rows])
             for place in np.flatnonzero(chosen[bucket_of(digests)]).tolist():
-                found[digests[place].tobytes()].append(_place_of(rows[place]))
+                found[digests[place].tobytes()].add(_place_of(rows[place]))
 
         await self._stored.read(self.form.query(relation(self.table.table), with_place=True), take)
         return found
@@ -177,9 +192,15 @@ def _choose(differing: Array, rows: Array) -> Array:
     return chosen
 
 
-def _only(ours: Mapping[bytes, list[Found]], theirs: Mapping[bytes, Sequence[object]]) -> list[Found]:
-    """What is in ``ours`` more often than in ``theirs``."""
-    return [place for digest, places in ours.items() for place in places[len(theirs.get(digest, ())) :]]
+def _only(ours: Mapping[bytes, Located[Found]], theirs: Mapping[bytes, Located[Any]]) -> tuple[int, list[Found]]:
+    """How many rows ``ours`` has more than ``theirs``, and where some of them are."""
+    number, places = 0, []
+    for digest, located in ours.items():
+        more = located.number - (theirs[digest].number if digest in theirs else 0)
+        if more > 0:
+            number += more
+            places += located.places[:more]
+    return number, places
 
 
 def _place_of(row: bytes) -> Place:

@@ -125,15 +125,14 @@ async def test_users_see_the_old_rows_until_they_see_all_new_ones(
 ) -> None:
     exported = await export_database(source, tmp_path)
     seen: set[int] = set()
-    is_new = asyncio.Event()
+    is_old, is_new = asyncio.Event(), asyncio.Event()
 
     async def look() -> None:
         connection = await asyncpg.connect(live.dsn, user=role)
         try:
             while not is_new.is_set():
                 seen.add(await connection.fetchval("SELECT count(*) FROM parents"))
-                if 50 in seen:
-                    is_new.set()
+                (is_new if 50 in seen else is_old).set()
                 await asyncio.sleep(0.001)
         finally:
             connection.terminate()
@@ -145,6 +144,7 @@ async def test_users_see_the_old_rows_until_they_see_all_new_ones(
 
     async with asyncio.TaskGroup() as group:
         group.create_task(go_on_looking())
+        await is_old.wait()
         await run(exported, live, role, SWAP)
     assert seen == {1, 50}
 
