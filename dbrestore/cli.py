@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 from dbrestore import __version__
+from dbrestore.beside import restore_making
 from dbrestore.databases import problems_of
 from dbrestore.errors import DbrestoreError, InterruptedRunError, raise_problems
 from dbrestore.export.latest import find_latest
@@ -21,12 +22,14 @@ from dbrestore.finishing import FinishingOptions
 from dbrestore.options import (
     AWS,
     BUILDS,
+    COMPARISON,
     DATABASES,
     DIFFERENCES,
     FINISHING,
     PATIENCE,
     POLICY,
     S3,
+    SCHEMA,
     SELECTION,
     TARGET,
     UNFINISHED,
@@ -47,6 +50,8 @@ from dbrestore.simulate import open_destination
 from dbrestore.simulate import simulate as run_simulation
 from dbrestore.target.connect import open_pool, translate_errors
 from dbrestore.target.faults import fault_of
+from dbrestore.verification.report import verified_lines, verified_object
+from dbrestore.verify import verify as run_verification
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
     from dbrestore.export.storage import Storage
     from dbrestore.plan import Plan
     from dbrestore.simulate import Simulation
+    from dbrestore.verify import Verified
 
 Result = TypeVar("Result")
 
@@ -83,7 +89,7 @@ StatusJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON
 @app.command()
 @takes(
     *TARGET, *S3, *PATIENCE, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
-    "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, "verbose",
+    "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, *SCHEMA, "verify", "verbose",
 )  # fmt: skip
 def restore(source: Source, *, settings: Settings) -> None:
     """Load an export into a database that has its complete schema and no rows.
@@ -97,7 +103,11 @@ def restore(source: Source, *, settings: Settings) -> None:
 
 async def _restore(source: str, settings: Settings) -> None:
     async with _opened(source, settings) as storage:
-        await run_restore(storage, settings.connection, _restore_options(settings), Progress(verbose=settings.verbose))
+        options, progress = _restore_options(settings), Progress(verbose=settings.verbose)
+        if settings.making is None:
+            await run_restore(storage, settings.connection, options, progress)
+        else:
+            await restore_making(storage, settings.connection, options, settings.making, progress)
 
 
 @app.command()
@@ -146,6 +156,37 @@ async def _plan(source: str, settings: Settings) -> list[Plan]:
     async with _opened(source, settings) as storage:
         return await make_plans(
             storage, settings.connection, _restore_options(settings), with_rows=not settings.no_rows
+        )
+
+
+@app.command()
+@takes(*TARGET, *S3, "latest", *DATABASES, *SELECTION, *COMPARISON, "spool_dir", "spool_limit", "jobs", "deep")
+def verify(source: Source, *, settings: Settings, as_json: Json = False) -> None:
+    """Compare a database with an export, and change nothing: the rows of each table, or with --deep every row.
+
+    Exits with 6 if a table differs.
+
+    Example: dbrestore verify ./my-export --deep --dsn postgresql://me@localhost/shop
+    """
+    found = _run(_verify(source, settings))
+    if as_json:
+        objects = [verified_object(each) for each in found]
+        _print([json.dumps(objects if settings.databases.may_be_several else objects[0], indent=2)])
+    else:
+        _print(chain.from_iterable(verified_lines(each) for each in found))
+        _complain(f"warning: {warning}" for each in found for warning in each.findings.warnings)
+    raise_problems([problem for each in found for problem in each.problems])
+
+
+async def _verify(source: str, settings: Settings) -> list[Verified]:
+    async with _opened(source, settings) as storage:
+        return await run_verification(
+            storage,
+            settings.connection,
+            settings.databases,
+            settings.choices,
+            is_deep=settings.deep,
+            jobs=settings.jobs,
         )
 
 
@@ -214,6 +255,8 @@ def _restore_options(settings: Settings) -> RestoreOptions:
         index_jobs=settings.index_jobs,
         maintenance_work_mem=settings.maintenance_work_mem,
         finishing=FinishingOptions(settings.refresh, settings.analyze, settings.vacuum),
+        verification=settings.verify,
+        schema=settings.archive,
     )
 
 

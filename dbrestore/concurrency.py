@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+    from concurrent.futures import Executor
+
+Item = TypeVar("Item")
 
 
 async def run_all(coroutines: Iterable[Coroutine[Any, Any, None]], at_a_time: int) -> None:
@@ -26,3 +30,16 @@ async def run_all(coroutines: Iterable[Coroutine[Any, Any, None]], at_a_time: in
                 group.create_task(work())
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
+
+
+async def one_ahead(items: Iterator[Item], threads: Executor) -> AsyncGenerator[Item, None]:
+    """The items, of which a thread makes the next one while the last one is looked at. None ends them."""
+    take = partial(asyncio.get_running_loop().run_in_executor, threads, next, items, None)
+    coming = take()
+    try:
+        while (item := await coming) is not None:
+            coming = take()
+            yield item
+    finally:
+        # The thread may still be reading what is about to be closed.
+        await asyncio.gather(coming, return_exceptions=True)

@@ -6,11 +6,11 @@ import asyncio
 import re
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from dbrestore.concurrency import one_ahead
 from dbrestore.errors import DbrestoreError, Fault, InvalidValueError, VerificationError
 from dbrestore.export.rows import read_batches, read_value
 from dbrestore.target import journal
@@ -156,23 +156,11 @@ class Loader:
         for part in parts:
             async with self.storage.fetch(part.file) as content:
                 chunks = _encode_part(content, part, table, encoder)
-                async with aclosing(self._one_ahead(chunks)) as ready:
+                async with aclosing(one_ahead(chunks, self.threads)) as ready:
                     async for chunk in ready:
                         yield chunk
         if encoder.trailer:
             yield encoder.trailer
-
-    async def _one_ahead(self, chunks: Iterator[Any]) -> AsyncGenerator[Any, None]:
-        """Make the next chunk in a thread while the last one is being sent."""
-        take = partial(asyncio.get_running_loop().run_in_executor, self.threads, next, chunks, None)
-        coming = take()
-        try:
-            while (chunk := await coming) is not None:
-                coming = take()
-                yield chunk
-        finally:
-            # The thread may still be reading the file, which is about to be closed.
-            await asyncio.gather(coming, return_exceptions=True)
 
     async def _explained(self, error: Exception, table: PlannedTable, parts: Sequence[PlannedPart]) -> DbrestoreError:
         """The server's error with the part, row, column and value that it is about, where it says so."""

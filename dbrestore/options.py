@@ -37,8 +37,14 @@ BUILDS = ("index_jobs", "maintenance_work_mem")
 UNFINISHED = ("resume", "restart")
 PATIENCE = ("retry_for",)
 FINISHING = ("refresh", "analyze", "vacuum")
+SCHEMA = ("schema", "pg_bindir", "keep_owners", "skip_extensions", "create", "swap", "drop_old")
+COMPARISON = (
+    "ignore_missing_tables", "ignore_extra_tables", "ignore_extra_columns", "partitions", "inherited",
+)  # fmt: skip
 
 METAVARS = {ByteSize: "BYTES", Path: "FOLDER", int: "NUMBER", float: "SECONDS"}
+FILES = ("schema",)
+"""Paths that need not be folders."""
 
 
 def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -78,7 +84,7 @@ def make_settings(**given: object) -> Settings:
 def _parameter(name: str) -> inspect.Parameter:
     field = Settings.model_fields[name]
     help_text = f"{field.description} [env: {ENVIRONMENT_PREFIX}{name.upper()}]"
-    option = typer.Option(*_flags(name), help=help_text, show_default=False, metavar=_metavar(field.annotation))
+    option = typer.Option(*_flags(name), help=help_text, show_default=False, metavar=_metavar(name, field.annotation))
     # The model checks the values, with the same words for options and environment.
     annotation: Any = Annotated[str | None, option]
     if field.annotation is bool:
@@ -95,7 +101,9 @@ def _flags(name: str) -> list[str]:
     return [flag, *SHORT_FLAGS.get(name, ())]
 
 
-def _metavar(annotation: Any) -> str | None:
+def _metavar(name: str, annotation: Any) -> str | None:
+    if name in FILES:
+        return "FILE"
     if annotation is bool:
         return None
     if get_origin(annotation) is tuple:

@@ -141,21 +141,13 @@ def build_plan(draft: Draft, footers: Footers, policy: Policy, resumed: Recorded
     """
     catalog, families, target = draft.catalog, draft.families, draft.target
     below = families.oids_below()
-    rows = {oid: _count_rows(draft.match.exported[oid], footers) for oid in draft.counted}
-    partitions = choose_partitions(
-        families,
-        _family_rows(draft, rows, footers, _planner(draft, draft.selected & draft.counted, below, policy)),
-        draft.selected,
-        draft.choices.partitions,
-    )
-    inherited = choose_inherited(Heirs(catalog.tables), rows, draft.selected, draft.choices.inherited)
-    chosen = _chosen(draft, partitions, inherited)
+    chosen, partitions, inherited = choose_folders(draft, footers, policy)
     without_rows = [families.tables[oid] for oid in (partitions.empty | inherited.skipped) & draft.selected]
     if resumed:
         existing = keep_recorded(chosen, resumed)
     else:
         existing = treat_existing([*chosen, *without_rows], families, target, draft.choices.if_not_empty)
-    planned, found = _plan_tables([table for table in chosen if table.oid not in existing.skipped], draft, footers)
+    planned, found = plan_tables([table for table in chosen if table.oid not in existing.skipped], draft, footers)
     planner = _planner(draft, planned, below, policy)
     order = order_tables(planned.keys(), families, planner.binding, planner.removable)
     triggers = replace(
@@ -191,6 +183,20 @@ def build_plan(draft: Draft, footers: Footers, policy: Policy, resumed: Recorded
         skipped=frozenset(existing.skipped),
         is_journaled=target.journal.obstacle is None,
     )
+
+
+def choose_folders(
+    draft: Draft, footers: Footers, policy: Policy
+) -> tuple[list[Table], PartitionChoice, InheritanceChoice]:
+    """The tables whose folders hold the rows of all that is selected, each row once; and why these."""
+    catalog, families = draft.catalog, draft.families
+    rows = {oid: _count_rows(draft.match.exported[oid], footers) for oid in draft.counted}
+    planner = _planner(draft, draft.selected & draft.counted, families.oids_below(), policy)
+    partitions = choose_partitions(
+        families, _family_rows(draft, rows, footers, planner), draft.selected, draft.choices.partitions
+    )
+    inherited = choose_inherited(Heirs(catalog.tables), rows, draft.selected, draft.choices.inherited)
+    return _chosen(draft, partitions, inherited), partitions, inherited
 
 
 def _planner(draft: Draft, oids: Iterable[int], below: Mapping[int, Sequence[int]], policy: Policy) -> DeferralPlanner:
@@ -276,7 +282,10 @@ def _unwritable(tables: Iterable[Table]) -> list[DbrestoreError]:
     return problems
 
 
-def _plan_tables(tables: Sequence[Table], draft: Draft, footers: Footers) -> tuple[dict[int, PlannedTable], Findings]:
+def plan_tables(
+    tables: Sequence[Table], draft: Draft, footers: Footers, *, is_compared: bool = False
+) -> tuple[dict[int, PlannedTable], Findings]:
+    """The parts and columns of tables that are to be loaded, or ``is_compared``, by oid."""
     ignored = tuple(map(ColumnPattern, draft.choices.ignore_extra_columns))
     columns = ColumnFindings()
     problems: list[DbrestoreError] = []
@@ -286,7 +295,7 @@ def _plan_tables(tables: Sequence[Table], draft: Draft, footers: Footers) -> tup
         parts, schema, found = _plan_parts(source, footers)
         problems += found
         match = match_columns(table, schema, ignored) if schema is not None else ColumnMatch()
-        columns.add(table, match)
+        columns.add(table, match.without_target_only() if is_compared else match)
         reasons = text_reasons(match.columns)
         is_counted = all(part.key in footers for part in source.parts)
         planned[table.oid] = PlannedTable(table, source.folder, parts, match.columns, reasons, is_counted=is_counted)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from dbrestore.printing import printable
 from dbrestore.target.journal import SCHEMA, UNFINISHED_HINT
+from dbrestore.verification.verdicts import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -22,6 +23,12 @@ COMPLAINT_INTERVAL = 2.0
 """Seconds between two lines about faults of one kind."""
 LINE_INTERVAL = 10.0
 """Seconds between two lines while nothing else is to be said."""
+
+_VERIFIED = {
+    Verification.NONE: "not verified",
+    Verification.COUNTS: "row counts verified",
+    Verification.DEEP: "every row verified",
+}
 
 
 @dataclass(slots=True)
@@ -58,6 +65,10 @@ class Progress:
         """Something is not as it might be wished."""
         for warning in warnings:
             self._say(f"warning: {warning}")
+
+    def note(self, line: str) -> None:
+        """Something is done that takes its time."""
+        self._say(line)
 
     def retrying(self, error: DbrestoreError, pause: float) -> None:
         """What failed by ``error`` is done again in ``pause`` seconds. One line is for all who meet it."""
@@ -103,12 +114,12 @@ class Progress:
         """Seconds since the start."""
         return time.monotonic() - self.started
 
-    def finished(self, plan: Plan) -> None:
-        """All is loaded and verified."""
+    def finished(self, plan: Plan, verification: Verification = Verification.COUNTS) -> None:
+        """All is loaded, and verified in this way."""
         seconds = self.elapsed
         self._say(
             f"restored {len(plan.tables)} tables, {self._total:,} rows in {seconds:.1f} s "
-            f"({self.rows / seconds:,.0f} rows/s); row counts verified"
+            f"({self.rows / seconds:,.0f} rows/s); {_VERIFIED[verification]}"
         )
         self.started = time.monotonic()
 

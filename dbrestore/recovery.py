@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dbrestore.archive.schema import Schema
 from dbrestore.errors import UnfinishedRunError, raise_problems
 from dbrestore.patience import Patience, persist
 from dbrestore.planning.choices import IfNotEmpty
@@ -13,6 +14,7 @@ from dbrestore.planning.naming import list_names
 from dbrestore.running import Unfinished, empty
 from dbrestore.scheduler import run_tasks
 from dbrestore.target import journal
+from dbrestore.target.begun_schema import forget, read_begun
 from dbrestore.target.connect import ConnectionSettings, make_durable, open_pool
 from dbrestore.target.deferral.execution import PuttingBack, choose_build_memory
 from dbrestore.target.journal import ABORT_HINT, find_journal
@@ -52,6 +54,33 @@ async def settle_unfinished(
     return None
 
 
+async def settle_schema(
+    pool: asyncpg.Pool,
+    connection: ConnectionSettings,
+    name: str,
+    options: RestoreOptions,
+    progress: Progress,
+    unfinished: RecordedRun | None,
+) -> Schema | None:
+    """Make what comes before the rows of the schema that ``options`` ask for, for the database ``name`` of the export.
+
+    Raises UsageError where the archive cannot be read, UnfinishedRunError where the unfinished run has another schema
+    or none, or another TargetError.
+    """
+    async with one_session(pool) as session:
+        begun = await read_begun(session)
+    if options.schema is None:
+        if begun is not None:
+            raise UnfinishedRunError(f"the run began with --schema {begun.path}", hint="Give that again.")
+        return None
+    if unfinished is not None and begun is None:
+        raise UnfinishedRunError("the run began without --schema", hint="Leave --schema out.")
+    schema = await Schema.open(options.schema.of_database(name), connection)
+    progress.note(f"making the schema of {schema.archive.path}")
+    await schema.make_pre_data(pool)
+    return schema
+
+
 async def _undo(
     run: RecordedRun, pool: asyncpg.Pool, options: RestoreOptions, progress: Progress, patience: Patience
 ) -> None:
@@ -61,7 +90,7 @@ async def _undo(
             await journal.enter(connection, Phase.EMPTYING)
     if run.phase is not Phase.TAKING_DOWN:
         await _empty(run, pool, patience)
-    progress.aborted(await _put_back(pool, options, progress, patience))
+    progress.aborted(await _put_back(pool, options, progress, patience, keeps_schema=True))
 
 
 def _refuse_appended(run: RecordedRun) -> None:
@@ -84,7 +113,12 @@ async def _empty(run: RecordedRun, pool: asyncpg.Pool, patience: Patience) -> No
 
 
 async def _put_back(
-    pool: asyncpg.Pool, options: RestoreOptions, progress: Progress, patience: Patience
+    pool: asyncpg.Pool,
+    options: RestoreOptions,
+    progress: Progress,
+    patience: Patience,
+    *,
+    keeps_schema: bool = False,
 ) -> Sequence[Step]:
     """Put back all that is down, and remove the journal; return the steps."""
     async with one_session(pool) as connection:
@@ -95,7 +129,7 @@ async def _put_back(
     tasks = list(put_back_tasks(putting_back, {}, {}))
     await run_tasks(tasks, pool, options.workers, {BUILDS: options.builds}, patience)
     async with one_session(pool) as connection:
-        await journal.finish(connection)
+        await journal.finish(connection, keeps_schema=keeps_schema)
         await make_durable(connection)
     progress.warn(f"{failure.message}; {failure.hint}" for failure in failures)
     raise_problems(putting_back.failures)
@@ -120,13 +154,19 @@ async def abort(connection: ConnectionSettings, options: RestoreOptions, progres
             patience.met = True
             async with one_session(pool) as first:
                 run = await journal.read_run(first)
+                begun = await read_begun(first)
+                if run is None and begun is not None:
+                    await forget(first)
                 if run is None and is_begun:  # it was removed by a commit whose answer was lost
                     await make_durable(first)
             if run is not None:
                 is_begun = True
                 progress.aborted(await _put_back(pool, options, progress, patience))
-            elif not is_begun:
+            elif begun is None and not is_begun:
                 progress.had_nothing_to_abort()
+            if begun is not None:
+                what = f"of the schema of {begun.path} not all is made, and nothing of what comes after the rows"
+                progress.warn([what])
 
     await persist(attempt, patience)
 

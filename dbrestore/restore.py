@@ -9,24 +9,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dbrestore.databases import problems_of
-from dbrestore.errors import DbrestoreError, UsageError, raise_problems
+from dbrestore.errors import DbrestoreError, raise_problems
 from dbrestore.export.layout import read_export
-from dbrestore.export.parquet import read_footers
 from dbrestore.memory import use_little_memory
 from dbrestore.patience import Patience, persist
 from dbrestore.plan import Plan, build_plan
-from dbrestore.planning.draft import draft_plan
 from dbrestore.planning.resumption import find_changes, record_plan
-from dbrestore.recovery import settle_unfinished
+from dbrestore.recovery import settle_schema, settle_unfinished
 from dbrestore.running import Run, Unfinished
+from dbrestore.surveying import choose_databases, for_each, survey_both
 from dbrestore.target.connect import ConnectionSettings, open_pool
 from dbrestore.target.lock import only_run
-from dbrestore.target.sessions import one_session
-from dbrestore.target.survey import survey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import TypeVar
 
     import asyncpg
 
@@ -38,11 +34,6 @@ if TYPE_CHECKING:
     from dbrestore.running import RestoreOptions
     from dbrestore.target.lock import Backend
     from dbrestore.target.recorded import RecordedRun
-
-    Made = TypeVar("Made")
-
-FOOTER_READS = 32
-"""Footers read at a time."""
 
 
 async def make_plans(
@@ -59,21 +50,27 @@ async def make_plans(
         async with open_pool(connection.of_database(name), 1) as pool:
             return await _plan(export, storage, pool, name, options, with_rows=with_rows)
 
-    return await _for_each(_chosen(export, connection, options), plan)
+    return await for_each(choose_databases(export, connection, options.databases), plan)
 
 
 async def restore(
-    storage: Storage, connection: ConnectionSettings, options: RestoreOptions, progress: Progress
+    storage: Storage,
+    connection: ConnectionSettings,
+    options: RestoreOptions,
+    progress: Progress,
+    when_restored: Callable[[], Awaitable[None]] | None = None,
 ) -> list[Plan]:
     """Restore databases of an export, one after the other, into targets with the same schemas; return what was done.
 
     Raises a DbrestoreError. Before anything is loaded all problems of all databases are raised together. After that,
     what was loaded by then and what was taken down is in the journal, by which another run goes on, or ``abort``
-    puts things back; but rows that only a key refuses stop nothing else, and are raised at the end.
+    puts things back; but rows that only a key refuses stop nothing else, and are raised at the end. Without any
+    ``when_restored`` is called before the journals go.
     """
     use_little_memory()
     patience = Patience(progress, options.retry_for)
-    restoration = _Restoration(storage, await read_export(storage), connection, options, progress, patience)
+    export = await read_export(storage)
+    restoration = _Restoration(storage, export, connection, options, progress, patience, when_restored)
     try:
         return await persist(restoration.attempt, patience)
     except BaseException:
@@ -95,6 +92,7 @@ class _Restoration:
     options: RestoreOptions
     progress: Progress
     patience: Patience
+    when_restored: Callable[[], Awaitable[None]] | None = None
     _footers: dict[str, Footer | PartError] = field(default_factory=dict)
     """By the keys of the parts."""
     _backends: dict[str, set[Backend]] = field(default_factory=lambda: defaultdict(set))
@@ -115,11 +113,13 @@ class _Restoration:
         """Restore all databases, as far as that is not done. Raises as ``restore`` does."""
         try:
             async with AsyncExitStack() as stack:
-                names = _chosen(self.export, self.connection, self.options)
-                runs = await _for_each(names, partial(self._prepare, stack))
+                names = choose_databases(self.export, self.connection, self.options.databases)
+                runs = await for_each(names, partial(self._prepare, stack))
                 raise_problems(problems_of([run.plan for run in runs]))
                 for name, run in zip(names, runs, strict=True):
-                    await self._carry_out(name, run)
+                    await self._carry_out(name, run, is_only=len(names) == 1)
+                if self.when_restored and not any(self._failures.values()):
+                    await self.when_restored()
                 for name, run in zip(names, runs, strict=True):
                     await self._close(name, run)
         except DbrestoreError as error:
@@ -138,28 +138,19 @@ class _Restoration:
         unfinished = await settle_unfinished(pool, options, self.progress, self.patience)
         self._settled.add(name)
         complete = self._complete.get(name) if unfinished is None else None
-        plan = complete or await _plan(
-            self.export, self.storage, pool, name, options, unfinished, footers=self._footers
-        )
-        return Run(
-            plan,
-            self.storage,
-            pool,
-            options,
-            self.progress,
-            self.patience,
-            unfinished,
-            is_complete=complete is not None,
-        )
+        if complete:
+            return Run(complete, self.storage, pool, options, self.progress, self.patience, is_complete=True)
+        schema = await settle_schema(pool, settings, name, options, self.progress, unfinished)
+        plan = await _plan(self.export, self.storage, pool, name, options, unfinished, footers=self._footers)
+        return Run(plan, self.storage, pool, options, self.progress, self.patience, unfinished, schema)
 
-    async def _carry_out(self, name: str, run: Run) -> None:
+    async def _carry_out(self, name: str, run: Run, *, is_only: bool) -> None:
         if run.is_complete:
             return
         memory = await run.choose_memory()
         self._begun[name] = run.plan
         found = await run.carry_out(memory)
-        several = len(_chosen(self.export, self.connection, self.options)) > 1
-        self._failures[name] = [error.within(name) for error in found] if several else found
+        self._failures[name] = found if is_only else [error.within(name) for error in found]
 
     async def _close(self, name: str, run: Run) -> None:
         self._complete[name] = run.plan
@@ -175,27 +166,6 @@ class _Restoration:
             )
 
 
-def _chosen(export: Export, connection: ConnectionSettings, options: RestoreOptions) -> tuple[str, ...]:
-    names = options.databases.of(export)
-    if len(names) > 1 and not connection.has_placeholder:
-        raise UsageError(
-            f"{len(names)} databases of the export would go into one database: {', '.join(names)}",
-            hint="Write {database} for the name in --dsn or --db-name, or choose one with --source-db.",
-        )
-    return names
-
-
-async def _for_each(names: tuple[str, ...], plan: Callable[[str], Awaitable[Made]]) -> list[Made]:
-    plans, failures = [], []
-    for name in names:
-        try:
-            plans.append(await plan(name))
-        except DbrestoreError as error:
-            failures.append(error if len(names) == 1 else error.within(name))
-    raise_problems(failures)
-    return plans
-
-
 async def _plan(
     export: Export,
     storage: Storage,
@@ -208,12 +178,9 @@ async def _plan(
     footers: dict[str, Footer | PartError] | None = None,
 ) -> Plan:
     """``footers`` are those that are known, by the keys of their parts; it takes in those that are read."""
-    footers = {} if footers is None else footers
-    async with one_session(pool) as connection:
-        target = await survey(connection)
-    draft = draft_plan(export, database, target, options.choices)
-    files = [file for file in draft.files(with_rows=with_rows) if file.key not in footers]
-    footers.update(zip((file.key for file in files), await read_footers(storage, files, FOOTER_READS), strict=True))
+    draft, footers = await survey_both(
+        export, storage, pool, database, options.choices, with_rows=with_rows, known=footers
+    )
     plan = build_plan(draft, footers, options.policy, unfinished)
     if unfinished is None:
         return plan

@@ -9,9 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dbrestore.databases import Databases
+from dbrestore.errors import raise_problems
 from dbrestore.finishing import Finishing, FinishingOptions
 from dbrestore.load import Loader
 from dbrestore.planning.choices import Choices
+from dbrestore.planning.naming import list_names
 from dbrestore.planning.resumption import record_plan, remaining_plan
 from dbrestore.scheduler import Task, run_tasks
 from dbrestore.target import journal
@@ -24,13 +26,17 @@ from dbrestore.target.rows import truncate
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import IGNORE_FOREIGN_KEYS
 from dbrestore.tasks import BUILDS, LOADS, find_loads, find_whole, load_tasks, put_back_tasks
-from dbrestore.verify import count_tables, verify_counts
+from dbrestore.verification.comparison import count_tables
+from dbrestore.verification.verdicts import Verification
+from dbrestore.verify import OTHER_WRITER_HINT, compare, find_problems
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence, Set
 
     import asyncpg
 
+    from dbrestore.archive.archive import ArchiveOptions
+    from dbrestore.archive.schema import Schema
     from dbrestore.errors import DbrestoreError
     from dbrestore.export.storage import Storage
     from dbrestore.patience import Patience
@@ -68,6 +74,9 @@ class RestoreOptions:
     maintenance_work_mem: str | None = None
     """Memory of each index build, as the server reads it; None for a share of the server's."""
     finishing: FinishingOptions = field(default_factory=FinishingOptions)
+    verification: Verification = Verification.COUNTS
+    schema: ArchiveOptions | None = None
+    """What makes the tables, and later their keys and indexes; None where all of that is there."""
 
     @property
     def builds(self) -> int:
@@ -92,6 +101,8 @@ class Run:
     patience: Patience
     unfinished: RecordedRun | None = None
     """The run that is gone on with."""
+    schema: Schema | None = None
+    """Whose post-data is made after the rows."""
     is_complete: bool = False
     """There is nothing left to do but to remove the journal, if even that."""
 
@@ -113,15 +124,18 @@ class Run:
             whole = find_whole(self.plan, self.options.jobs) if await skips_wal(connection) else frozenset()
         rows_before = await self._begin()
         failures = await self._load_and_put_back(loaded, whole, memory)
+        if self.schema:
+            self.progress.note(f"making the keys, indexes and triggers of {self.schema.archive.path}")
+            failures += await self.schema.make_post_data(self.pool, self.options.builds, memory)
         await self._enter(Phase.FINISHING)
         finishing = Finishing(self.plan, self.options.finishing)
         await finishing.run(self.pool, self.options.workers, self.patience)
-        await verify_counts(self.plan, rows_before, self.pool, self.options.workers, self.patience)
+        await self._verify(rows_before)
         self.progress.warn(finishing.warnings)
         failures += finishing.failures
         if not failures:
             await self._enter(Phase.DONE)
-            self.progress.finished(self.plan)
+            self.progress.finished(self.plan, self.options.verification)
         return failures
 
     async def close(self) -> None:
@@ -130,6 +144,18 @@ class Run:
             if self.plan.is_journaled:
                 await journal.finish(connection)
             await make_durable(connection)
+
+    async def _verify(self, rows_before: Mapping[int, int]) -> None:
+        """Raises VerificationError for a table that differs, SeveralProblemsError if more than one does."""
+        plan, way = self.plan, self.options.verification
+        if way is Verification.DEEP and rows_before:
+            kept = [table.table.dotted for table in plan.tables if table.table.oid in rows_before]
+            self.progress.warn([f"only the rows are counted of what had rows before: {list_names(kept)}"])
+        version, workers = plan.catalog.server_version, self.options.workers
+        verdicts = await compare(
+            plan.tables, way, self.storage, version, rows_before, self.pool, workers, self.patience
+        )
+        raise_problems(find_problems(verdicts, OTHER_WRITER_HINT))
 
     async def _begin(self) -> Mapping[int, int]:
         """Have all ready for loading; return the rows that tables keep, by oid."""

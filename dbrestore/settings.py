@@ -7,12 +7,15 @@ Every field is an option of the commands that take it, by the same name with hyp
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ByteSize, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from dbrestore.archive.archive import ArchiveOptions
+from dbrestore.beside import Making
 from dbrestore.databases import Databases
 from dbrestore.export.opening import SourceSettings
 from dbrestore.planning.choices import Choices, IfNotEmpty, InheritedRows, PartitionFolders
@@ -21,6 +24,7 @@ from dbrestore.target.connect import ConnectionSettings
 from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
 from dbrestore.target.iam import IamOptions
 from dbrestore.target.tls import TlsMode, TlsOptions
+from dbrestore.verification.verdicts import Verification
 
 ENVIRONMENT_PREFIX = "DBRESTORE_"
 MOST_JOBS_BY_DEFAULT = 8
@@ -51,6 +55,10 @@ def _paired(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 Pairs = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_paired)]
+
+
+# A deprecated method of pydantic's has the name, which nobody calls.
+warnings.filterwarnings("ignore", 'Field name "schema" in "Settings" shadows an attribute', UserWarning)
 
 
 class Settings(BaseSettings):
@@ -151,6 +159,30 @@ class Settings(BaseSettings):
     truncate_all: Annotated[bool, Field(description="The same as --if-not-empty truncate.")] = False
     skip_not_empty: Annotated[bool, Field(description="The same as --if-not-empty skip.")] = False
 
+    schema: Annotated[
+        Path | None,
+        Field(
+            description="Archive of pg_dump --schema-only (-Fc or -Fd): the target is empty, and gets its schema from "
+            "this; {database} stands for the name of each."
+        ),
+    ] = None  # type: ignore[assignment]
+    create: Annotated[bool, Field(description="Make the database if it is not there; with --schema.")] = False
+    swap: Annotated[
+        bool,
+        Field(
+            description="Restore into a new database beside the one in use, and at the end give it the name of that. "
+            "Without --schema it gets the schema of that, too."
+        ),
+    ] = False
+    drop_old: Annotated[
+        bool, Field(description="With --swap: drop the database that was in use. Default: it is kept as NAME_old_TIME.")
+    ] = False
+    pg_bindir: Annotated[Path | None, Field(description="Folder of pg_restore and pg_dump. Default: the PATH.")] = None
+    keep_owners: Annotated[
+        bool, Field(description="Owners, privileges and tablespaces as in the archive. Default: all is the role's.")
+    ] = False
+    skip_extensions: Annotated[Names, Field(description="Extensions of the archive that are not created.")] = ()
+
     jobs: Annotated[int, Field(ge=1, description="COPYs at a time. Default: the cores, at most 8.")] = Field(
         default_factory=default_jobs
     )
@@ -185,6 +217,14 @@ class Settings(BaseSettings):
         bool, Field(description="Empty what such a restore loaded, put back what it took down, and begin anew.")
     ] = False
     verbose: Annotated[bool, Field(description="A line for each part.")] = False
+    verify: Annotated[
+        Verification,
+        Field(
+            description="counts (default): the rows of each table, with the footers. deep: every row with every row "
+            "of the export. none."
+        ),
+    ] = Verification.COUNTS
+    deep: Annotated[bool, Field(description="Compare every row, not only their number.")] = False
     no_rows: Annotated[
         bool, Field(description="Read one footer for each table only: faster, but without the rows.")
     ] = False
@@ -202,6 +242,20 @@ class Settings(BaseSettings):
             TlsOptions(self.db_sslmode, self.db_sslrootcert, self.db_sslcert, self.db_sslkey),
             IamOptions(self.aws_profile, self.aws_region) if self.db_iam_auth else None,
         )
+
+    @property
+    def archive(self) -> ArchiveOptions | None:
+        """What makes the schema of the target."""
+        if self.schema is None:
+            return None
+        return ArchiveOptions(self.schema, self.pg_bindir, self.keep_owners, self.skip_extensions)
+
+    @property
+    def making(self) -> Making | None:
+        """What is made of databases; None if they are there and stay in their place."""
+        if not (self.create or self.swap):
+            return None
+        return Making(self.create, self.swap, self.drop_old, self.pg_bindir)
 
     @property
     def policy(self) -> Policy:
@@ -259,6 +313,8 @@ class Settings(BaseSettings):
             raise ValueError("if_not_empty, truncate_all and skip_not_empty contradict each other")
         if self.all_databases and self.source_db:
             raise ValueError("all_databases and source_db contradict each other")
+        if self.drop_old and not self.swap:
+            raise ValueError("drop_old makes sense with swap only")
         if self.resume and self.restart:
             raise ValueError("resume and restart contradict each other")
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ IN_EXPORT_ONLY = "in the export but not in the target"
 IN_TARGET_ONLY = "in the target but not in the export"
 LEFT_OUT = "in the export but not in the target, and left out"
 FILLED_IN = "in the target but not in the export, and filled in by the server"
+NOT_COMPARED = "in the target but not in the export, and not compared"
 _HINTS = {
     IN_EXPORT_ONLY: "The target needs the complete schema of the source, as of the snapshot; or leave these out: "
     "--ignore-extra-columns.",
@@ -47,7 +48,13 @@ class ColumnMatch:
     """Of the target, which cannot do without a value for them."""
     filled_in: tuple[str, ...] = ()
     """Of the target, not in the parts, with what they get instead: ``note (null)``."""
+    not_compared: tuple[str, ...] = ()
+    """Of the target, not in the parts, where these are only compared."""
     problems: list[PartError] = field(default_factory=list)
+
+    def without_target_only(self) -> ColumnMatch:
+        """For a comparison: what only the target has is in nobody's way."""
+        return replace(self, missing=(), filled_in=(), not_compared=(*self.missing, *self.filled_in))
 
 
 def match_columns(table: Table, schema: pa.Schema, ignored: Sequence[ColumnPattern] = ()) -> ColumnMatch:
@@ -89,6 +96,7 @@ class ColumnFindings:
             (IN_TARGET_ONLY, match.missing),
             (LEFT_OUT, match.ignored),
             (FILLED_IN, match.filled_in),
+            (NOT_COMPARED, match.not_compared),
         ):
             if names:
                 self._tables[what, names].append(table.dotted)

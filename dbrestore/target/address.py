@@ -139,3 +139,10 @@ def rewrite_dsn(dsn: str, parameters: Mapping[str, str | None]) -> str:
             raise UsageError(f"{name}={query[name]} is not supported", hint=f"Leave {name} out of the DSN.")
     kept = {name: value for name, value in query.items() if name not in {*CLIENT_PARAMETERS, *PROTECTIONS}}
     return urlunsplit(parts._replace(query=urlencode(kept)))
+
+
+def named_database(dsn: str) -> str:
+    """The database that a DSN names; empty if it names none."""
+    parts = urlsplit(dsn)
+    named = parse_qs(parts.query)
+    return (named.get("dbname") or named.get("database") or [unquote(parts.path.removeprefix("/"))])[-1]

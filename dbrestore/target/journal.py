@@ -61,6 +61,8 @@ async def find_journal(connection: asyncpg.Connection) -> Journal:
             return Journal(obstacle=None if state["may_create"] else _no_privilege())
         if not state["is_owned"]:
             return Journal(PrivilegeError(f"the schema {SCHEMA} of the target belongs to another role"))
+        if state["is_begun_schema"]:
+            return Journal()
         if not state["is_ours"]:
             hint = "Rename or drop it: dbrestore keeps its journal in a schema of this name."
             return Journal(TargetError(f"the target has a schema {SCHEMA} that is no journal", hint=hint))
@@ -214,10 +216,14 @@ def _step(row: asyncpg.Record) -> Step:
     return Step(**values)
 
 
-async def finish(connection: asyncpg.Connection) -> None:
-    """Remove the journal, unless there is none any more, or something is still down."""
+async def finish(connection: asyncpg.Connection, *, keeps_schema: bool = False) -> None:
+    """Remove the journal, unless there is none any more, or something is still down.
+
+    ``keeps_schema`` but for what it says of an archive.
+    """
     with translate_errors("removing the journal"):
         async with transaction(connection):
             state = await connection.fetchrow(_QUERIES["state"])
-            if state["has_schema"] and not await connection.fetchval(_QUERIES["is_down"]):
-                await connection.execute(_QUERIES["drop"])
+            if state["is_ours"] and not await connection.fetchval(_QUERIES["is_down"]):
+                keeps_schema = keeps_schema and await connection.fetchval(_QUERIES["has_begun_schema"])
+                await connection.execute(_QUERIES["drop_run" if keeps_schema else "drop"])

@@ -21,6 +21,7 @@ from dbrestore.target.deferral.policy import Policy
 from dbrestore.testing.compare import differences
 
 if TYPE_CHECKING:
+    from dbrestore.archive.archive import ArchiveOptions
     from dbrestore.plan import Plan
     from dbrestore.testing.databases import Database
 
@@ -44,6 +45,7 @@ async def restore_export(
     policy: Policy = DEFAULT_POLICY,
     unfinished: Unfinished = Unfinished.REFUSE,
     retry_for: float = 60.0,
+    schema: ArchiveOptions | None = None,
     **choices: Any,
 ) -> tuple[Plan, str]:
     """What was done, and what was said."""
@@ -52,7 +54,12 @@ async def restore_export(
         LocalStorage(folder),
         ConnectionSettings(SecretStr(database.dsn), user=user),
         RestoreOptions(
-            choices=Choices(**choices), policy=policy, unfinished=unfinished, retry_for=retry_for, jobs=jobs
+            choices=Choices(**choices),
+            policy=policy,
+            unfinished=unfinished,
+            retry_for=retry_for,
+            jobs=jobs,
+            schema=schema,
         ),
         Progress(verbose=verbose, stream=said),
     )

@@ -8,7 +8,7 @@ from typer.main import get_command
 from dbrestore.cli import app
 from dbrestore.settings import ENVIRONMENT_PREFIX, Settings
 
-COMMANDS = ("abort", "list", "plan", "restore", "simulate", "status")
+COMMANDS = ("abort", "list", "plan", "restore", "simulate", "status", "verify")
 NO_SETTINGS = {"--json", "--tables", "--export-id", "--help"}
 """What only one call can want."""
 

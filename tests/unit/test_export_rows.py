@@ -15,7 +15,6 @@ from dbrestore.export import rows
 from dbrestore.export.rows import BATCH_ROWS, MOST_REPEATED_BYTES, read_batches, read_value
 from dbrestore.export.thrift import I32, STRUCT, read_struct
 
-
 DICTIONARY_PAGE_HEADER, NUM_VALUES = 7, 1
 
 

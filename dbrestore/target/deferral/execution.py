@@ -133,7 +133,7 @@ class PuttingBack:
     async def _give_way(self, connection: asyncpg.Connection, step: Step, error: DataError) -> None:
         message = error.message
         if step.orphans is not None:
-            message += f"; {await _count_orphans(connection, step.identity, step.orphans)}"
+            message += f"; {await count_orphans(connection, step.identity, step.orphans)}"
         if step.fallback is None:
             self._undone.add(step.key)
             failure = type(error)(
@@ -147,7 +147,8 @@ class PuttingBack:
             await self._run(connection, step, step.fallback, failure)
 
 
-async def _count_orphans(connection: asyncpg.Connection, identity: str, orphans: str) -> str:
+async def count_orphans(connection: asyncpg.Connection, identity: str, orphans: str) -> str:
+    """How many rows break a foreign key, and the first of their keys, for people. Raises TargetError."""
     query = _QUERIES["orphans"].format(orphans=orphans, limit=ORPHANS_SHOWN + 1)
     with translate_errors(f"looking for the rows that break {identity}"):
         found = await connection.fetchrow(query)

@@ -92,7 +92,7 @@ class ForeignKeySteps:
             reads_rows=reads_rows,
             fallback=fallback,
             orphans=key.orphans,
-            validation=_validation(key),
+            validation=validation(key),
         )
 
     def _validate(self, key: ForeignKey) -> Step:
@@ -100,17 +100,18 @@ class ForeignKeySteps:
             f"validate {key.oid}",
             key.table_oid,
             key.identity,
-            (_validation(key),),
+            (validation(key),),
             needs=(f"add {key.oid}",),
             alone=(key.table_oid,),
             reads_rows=True,
             fallback=None if key.parent else (),
             orphans=key.orphans,
-            validation=_validation(key),
+            validation=validation(key),
         )
 
 
-def _validation(key: ForeignKey) -> str:
+def validation(key: ForeignKey) -> str:
+    """The statement that a user has to run when the rows are repaired."""
     return f"ALTER TABLE {key.table_sql} VALIDATE CONSTRAINT {key.name_sql}"
 
 

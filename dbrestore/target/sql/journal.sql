@@ -3,13 +3,15 @@ SELECT has_database_privilege(current_database(), 'CREATE') AS may_create,
        n.oid IS NOT NULL AS has_schema,
        pg_has_role(n.nspowner, 'USAGE') AS is_owned,
        (SELECT count(*) = 4 FROM pg_class c
-         WHERE c.relnamespace = n.oid AND c.relname IN ('run', 'loaded_table', 'part', 'deferred')) AS is_ours
+         WHERE c.relnamespace = n.oid AND c.relname IN ('run', 'loaded_table', 'part', 'deferred')) AS is_ours,
+       (SELECT array_agg(c.relname) = ARRAY['archive'::name] FROM pg_class c
+         WHERE c.relnamespace = n.oid AND c.relkind = 'r') AS is_begun_schema
   FROM (VALUES ('dbrestore')) AS wanted (name)
   LEFT JOIN pg_namespace n ON n.nspname = wanted.name;
 
 -- name: create
 SET LOCAL default_tablespace = '';
-CREATE SCHEMA dbrestore;
+CREATE SCHEMA IF NOT EXISTS dbrestore;
 COMMENT ON SCHEMA dbrestore IS
     'Unfinished restore: `dbrestore restore … --resume` goes on with it, `dbrestore abort` puts back what it took down.';
 CREATE TABLE dbrestore.run (
@@ -101,6 +103,12 @@ SELECT EXISTS (SELECT FROM dbrestore.deferred WHERE is_down);
 
 -- name: drop
 DROP SCHEMA dbrestore CASCADE;
+
+-- name: drop_run
+DROP TABLE dbrestore.run, dbrestore.loaded_table, dbrestore.part, dbrestore.deferred;
+
+-- name: has_begun_schema
+SELECT to_regclass('dbrestore.archive') IS NOT NULL;
 
 -- name: end_writers
 -- A server process works on, until it wants to tell its client and finds it dead.
