@@ -6,9 +6,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint format torture bench test-matrix clean
+.PHONY: help venv demo test check lint format torture bench bench-scale test-matrix clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,8 +42,11 @@ format: $(STAMP) ## Put the code into form
 torture: $(STAMP) ## Kill restores 200 times and look at what comes of them (KILLS, SEED)
 	$(BIN)/python -m dbrestore.testing.torture
 
-bench: $(STAMP) ## Measure loading against psql
-	$(BIN)/python -m benchmarks.load_ratio
+bench: $(STAMP) ## Measure restores beside pg_restore and others (BENCH_ARGS)
+	$(BIN)/python -m benchmarks.suite $(BENCH_ARGS)
+
+bench-scale: $(STAMP) ## Plot the cost as rows, tables and jobs grow (BENCH_ARGS)
+	$(BIN)/python -m benchmarks.scale $(BENCH_ARGS)
 
 test-matrix: $(STAMP) ## Run all tests on PostgreSQL 13 to 18 (needs npm)
 	$(BIN)/python -m dbrestore.testing.matrix -n auto --dist worksteal $(PYTEST_ARGS)
