@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from dbrestore.errors import DbrestoreError, InvalidValueError, VerificationErro
 from dbrestore.export.rows import read_batches, read_value
 from dbrestore.target import journal
 from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translate_errors, translated
+from dbrestore.timing import Timing
 from dbrestore.wire.fields import UnencodableError, shown_value
 from dbrestore.wire.registry import stream_encoder
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from dbrestore.export.storage import Content, Storage
     from dbrestore.plan import PlannedPart, PlannedTable
+    from dbrestore.timing import CopyClock
     from dbrestore.wire.registry import StreamEncoder
 
 VALUE_SHOWN = 80
@@ -45,6 +47,7 @@ class Loader:
     """Statements that each transaction begins with."""
     is_journaled: bool = True
     """The target has a journal, by which no part is loaded twice."""
+    timing: Timing = field(default_factory=Timing)
 
     def expect(self, parts: Sequence[PlannedPart]) -> None:
         """``parts`` are going to be loaded soon."""
@@ -101,14 +104,8 @@ class Loader:
             raise await self._explained(error, table, parts) from error
 
     async def _copy(self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
-        async with aclosing(self._stream(table, parts)) as stream:
-            status = await connection.copy_to_table(
-                table.table.name,
-                schema_name=table.table.schema,
-                columns=[column.name for column in table.columns],
-                format=table.copy_format.value,
-                source=stream,
-            )
+        with self.timing.copy(table.table.oid) as clock:
+            status = await self._send(connection, table, parts, clock)
         loaded, expected = int(status.rpartition(" ")[2]), sum(part.rows for part in parts)
         if loaded != expected:
             raise VerificationError(
@@ -116,25 +113,41 @@ class Loader:
                 hint="A trigger of the target may have left out or added rows.",
             )
 
-    async def _stream(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> AsyncGenerator[Any, None]:
+    async def _send(
+        self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart], clock: CopyClock
+    ) -> str:
+        """Return the command tag of the COPY."""
+        async with aclosing(self._stream(table, parts, clock)) as stream:
+            status: str = await connection.copy_to_table(
+                table.table.name,
+                schema_name=table.table.schema,
+                columns=[column.name for column in table.columns],
+                format=table.copy_format.value,
+                source=stream,
+            )
+        return status
+
+    async def _stream(
+        self, table: PlannedTable, parts: Sequence[PlannedPart], clock: CopyClock
+    ) -> AsyncGenerator[Any, None]:
         encoder = stream_encoder(table.columns, table.copy_format)
         if encoder.header:
             yield encoder.header
         for part in parts:
-            async with self.storage.fetch(part.file) as content:
-                chunks = _encode_part(content, part, table, encoder)
-                async with aclosing(self._one_ahead(chunks)) as ready:
+            async with clock.fetching(self.storage.fetch(part.file)) as content:
+                chunks = _encode_part(content, part, table, encoder, clock)
+                async with aclosing(self._one_ahead(chunks, clock)) as ready:
                     async for chunk in ready:
                         yield chunk
         if encoder.trailer:
             yield encoder.trailer
 
-    async def _one_ahead(self, chunks: Iterator[Any]) -> AsyncGenerator[Any, None]:
+    async def _one_ahead(self, chunks: Iterator[Any], clock: CopyClock) -> AsyncGenerator[Any, None]:
         """Make the next chunk in a thread while the last one is being sent."""
         take = partial(asyncio.get_running_loop().run_in_executor, self.threads, next, chunks, None)
         coming = take()
         try:
-            while (chunk := await coming) is not None:
+            while (chunk := await clock.wait_for_client(coming)) is not None:
                 coming = take()
                 yield chunk
         finally:
@@ -169,11 +182,13 @@ class Loader:
             return shorten(shown_value(value))
 
 
-def _encode_part(content: Content, part: PlannedPart, table: PlannedTable, encoder: StreamEncoder) -> Iterator[Any]:
+def _encode_part(
+    content: Content, part: PlannedPart, table: PlannedTable, encoder: StreamEncoder, clock: CopyClock
+) -> Iterator[Any]:
     rows = 0
-    for batch in read_batches(content, part.file.key, [column.name for column in table.columns]):
+    for batch in clock.decode(read_batches(content, part.file.key, [column.name for column in table.columns])):
         try:
-            yield from encoder.encode(batch)
+            yield from clock.encode(encoder.encode(batch))
         except UnencodableError as error:
             raise InvalidValueError(
                 f"{_place(table, [part])}, row {rows + error.row + 1}, column {error.column}: "

@@ -15,9 +15,21 @@ if TYPE_CHECKING:
 
     from dbrestore.plan import Plan, PlannedPart, PlannedTable
     from dbrestore.target.deferral.model import Step
+    from dbrestore.timing import RestoreTimes
 
 LINE_INTERVAL = 10.0
 """Seconds between two lines while nothing else is to be said."""
+
+
+def time_lines(times: RestoreTimes) -> Iterator[str]:
+    """Where the time went, for people."""
+    yield f"time: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in times.stages.items())}"
+    total = times.total
+    yield (
+        f"in all jobs together: waiting for storage {total.waiting_for_storage:.1f} s, for decoding "
+        f"({total.decoding:.1f} s of work) and encoding ({total.encoding:.1f} s) {total.waiting_for_client:.1f} s, for "
+        f"the server {total.waiting_for_server:.1f} s; building keys and indexes {total.building:.1f} s"
+    )
 
 
 @dataclass(slots=True)
@@ -52,6 +64,11 @@ class Progress:
         """Something is not as it might be wished."""
         for warning in warnings:
             self._say(f"warning: {warning}")
+
+    def advise(self, hints: Iterable[str]) -> None:
+        """What might make the next restore faster."""
+        for hint in hints:
+            self._say(f"hint: {hint}")
 
     def loaded(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
         """Parts of a table are in the target."""
@@ -89,13 +106,15 @@ class Progress:
         """Seconds since the start."""
         return time.monotonic() - self.started
 
-    def finished(self, plan: Plan) -> None:
-        """All is loaded and verified."""
+    def finished(self, plan: Plan, times: RestoreTimes) -> None:
+        """All is loaded and verified, and took this time."""
         seconds = self.elapsed
         self._say(
             f"restored {len(plan.tables)} tables, {self._total:,} rows in {seconds:.1f} s "
             f"({self.rows / seconds:,.0f} rows/s); row counts verified"
         )
+        for line in time_lines(times):
+            self._say(line)
         self.started = time.monotonic()
 
     def _say(self, line: str) -> None:

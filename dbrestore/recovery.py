@@ -19,6 +19,7 @@ from dbrestore.target.recorded import Phase
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import survey
 from dbrestore.tasks import BUILDS, put_back_tasks
+from dbrestore.timing import Timing
 
 if TYPE_CHECKING:
     import asyncpg
@@ -80,7 +81,9 @@ async def _put_back(pool: asyncpg.Pool, options: RestoreOptions, progress: Progr
         failures = await journal.read_failures(connection)
         memory = await choose_build_memory(connection, options.builds, options.maintenance_work_mem)
     putting_back = PuttingBack({step.key: step for step in steps}, memory)
-    await run_tasks(list(put_back_tasks(putting_back, {}, {})), pool, options.workers, {BUILDS: options.builds})
+    await run_tasks(
+        list(put_back_tasks(putting_back, {}, {}, Timing())), pool, options.workers, {BUILDS: options.builds}
+    )
     async with one_session(pool) as connection:
         await journal.finish(connection)
         await make_durable(connection)

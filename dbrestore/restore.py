@@ -20,6 +20,7 @@ from dbrestore.target.connect import ConnectionSettings, open_pool
 from dbrestore.target.journal import only_run
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import survey
+from dbrestore.timing import Stage, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,15 +67,19 @@ async def restore(
     puts things back; but rows that only a key refuses stop nothing else, and are raised at the end.
     """
     use_little_memory()
-    export = await read_export(storage)
+    listing = Timing()
+    with listing.stage(Stage.LISTING):
+        export = await read_export(storage)
     async with AsyncExitStack() as stack:
 
         async def plan(name: str) -> Run:
             pool = await stack.enter_async_context(open_pool(connection.of_database(name), options.workers + 1))
             await stack.enter_async_context(only_run(pool))
             unfinished = await settle_unfinished(pool, options, progress)
-            made = await _plan(export, storage, pool, name, options, unfinished)
-            return Run(made, storage, pool, options, progress, unfinished)
+            timing = Timing(dict(listing.stages))
+            with timing.stage(Stage.PLANNING):
+                made = await _plan(export, storage, pool, name, options, unfinished)
+            return Run(made, storage, pool, options, progress, unfinished, timing)
 
         runs = await _for_each(_chosen(export, connection, options), plan)
         raise_problems(problems_of([run.plan for run in runs]))

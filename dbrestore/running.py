@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dbrestore.advice import Observation, advise
 from dbrestore.databases import Databases
 from dbrestore.finishing import Finishing, FinishingOptions
 from dbrestore.load import Loader
@@ -20,9 +21,11 @@ from dbrestore.target.deferral.execution import PuttingBack, choose_build_memory
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
 from dbrestore.target.recorded import Phase
 from dbrestore.target.rows import truncate
+from dbrestore.target.server import read_server_state
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import IGNORE_FOREIGN_KEYS
 from dbrestore.tasks import BUILDS, LOADS, find_loads, load_tasks, put_back_tasks
+from dbrestore.timing import Stage, Timing
 from dbrestore.verify import count_tables, verify_counts
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from dbrestore.target.catalog import Table
     from dbrestore.target.deferral.model import Step
     from dbrestore.target.recorded import RecordedRun
+    from dbrestore.target.server import ServerState
 
 
 class Unfinished(StrEnum):
@@ -87,6 +91,7 @@ class Run:
     progress: Progress
     unfinished: RecordedRun | None = None
     """The run that is gone on with."""
+    timing: Timing = field(default_factory=Timing)
 
     async def carry_out(self) -> list[DbrestoreError]:
         """Do what is left to do, and verify all of it; return what rows, or views, were in the way of.
@@ -99,18 +104,24 @@ class Run:
         self.progress.planned(self.plan, loaded)
         async with one_session(self.pool) as connection:
             memory = await choose_build_memory(connection, self.options.builds, self.options.maintenance_work_mem)
+            before = await read_server_state(connection, memory)
         with self.progress.telling_how_to_go_on(is_journaled=self.plan.is_journaled):
-            rows_before = await self._begin()
-            failures = await self._load_and_put_back(loaded, memory)
-            await self._enter(Phase.FINISHING)
-            finishing = Finishing(self.plan, self.options.finishing)
-            await finishing.run(self.pool, self.options.workers)
-            await verify_counts(self.plan, rows_before, self.pool, self.options.workers)
+            with self.timing.stage(Stage.PREPARING):
+                rows_before = await self._begin()
+            with self.timing.loading():
+                failures = await self._load_and_put_back(loaded, memory)
+            with self.timing.stage(Stage.FINISHING):
+                await self._enter(Phase.FINISHING)
+                finishing = Finishing(self.plan, self.options.finishing)
+                await finishing.run(self.pool, self.options.workers)
+            with self.timing.stage(Stage.VERIFYING):
+                await verify_counts(self.plan, rows_before, self.pool, self.options.workers)
         self.progress.warn(finishing.warnings)
         failures += finishing.failures
         if not failures:
             await self._enter(Phase.DONE)
-            self.progress.finished(self.plan)
+            self.progress.finished(self.plan, self.timing.times())
+            self.progress.advise(await self._advice(before, memory))
         return failures
 
     async def close(self) -> None:
@@ -145,12 +156,16 @@ class Run:
         is_unchecked = self.plan.policy.foreign_keys is ForeignKeys.UNCHECKED
         with ThreadPoolExecutor(options.jobs, thread_name_prefix="encode") as threads:
             loader = Loader(
-                self.storage, threads, (IGNORE_FOREIGN_KEYS,) if is_unchecked else (), self.plan.is_journaled
+                self.storage,
+                threads,
+                (IGNORE_FOREIGN_KEYS,) if is_unchecked else (),
+                self.plan.is_journaled,
+                self.timing,
             )
             sizes = {table.table.oid: table.size for table in self.plan.tables}
             tasks = [
                 *load_tasks(remaining_plan(self.plan, loaded), loader, self.progress),
-                *put_back_tasks(putting_back, find_loads(self.plan), sizes),
+                *put_back_tasks(putting_back, find_loads(self.plan), sizes, self.timing),
             ]
             await run_tasks(tasks, self.pool, options.workers, {LOADS: options.jobs, BUILDS: options.builds})
         return [*earlier_failures, *putting_back.failures]
@@ -161,6 +176,12 @@ class Run:
             return list(self.plan.deferral.steps), []
         async with one_session(self.pool) as connection:
             return await journal.read_steps(connection), await journal.read_failures(connection)
+
+    async def _advice(self, before: ServerState | None, memory: str) -> list[str]:
+        """What might make the next restore faster."""
+        async with one_session(self.pool) as connection:
+            after = await read_server_state(connection, memory)
+        return advise(Observation(before, after, self.timing.times())) if before and after else []
 
     async def _enter(self, phase: Phase) -> None:
         if self.plan.is_journaled:
