@@ -41,6 +41,7 @@ TABLES = (
     );
     """
     + LINEITEM
+    + ";"
 )
 
 KEYS = """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BeforeValidator, ByteSize, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -16,9 +16,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from dbrestore.databases import Databases
 from dbrestore.export.opening import SourceSettings
 from dbrestore.planning.choices import Choices, IfNotEmpty, InheritedRows, PartitionFolders
-from dbrestore.running import Unfinished
-from dbrestore.target.connect import ConnectionSettings
 from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
+
+if TYPE_CHECKING:
+    from dbrestore.running import Unfinished
+    from dbrestore.target.connect import ConnectionSettings
 
 ENVIRONMENT_PREFIX = "DBRESTORE_"
 MOST_JOBS_BY_DEFAULT = 8
@@ -173,6 +175,8 @@ class Settings(BaseSettings):
     @property
     def connection(self) -> ConnectionSettings:
         """Where the target is."""
+        from dbrestore.target.connect import ConnectionSettings
+
         return ConnectionSettings(self.dsn, self.db_host, self.db_port, self.db_user, self.db_name)
 
     @property
@@ -183,6 +187,8 @@ class Settings(BaseSettings):
     @property
     def unfinished(self) -> Unfinished:
         """What is done where an earlier run did not come to its end."""
+        from dbrestore.running import Unfinished
+
         if self.resume:
             return Unfinished.RESUME
         return Unfinished.RESTART if self.restart else Unfinished.REFUSE

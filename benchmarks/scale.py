@@ -1,0 +1,169 @@
+"""How the cost of a restore grows with rows, with tables and with jobs: figures, and a plot of them.
+
+`make bench-scale` writes docs/scale.svg and prints the figures as Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from benchmarks.exports import multiply_parts, multiply_table
+from benchmarks.growth_plot import Curve, draw
+from benchmarks.measuring import measure
+from benchmarks.suite.requirements import install
+from benchmarks.tables import FILL_TWELVE_COLUMNS, TWELVE_COLUMNS
+from dbrestore.testing.databases import Database, create_database
+from dbrestore.testing.postgres import PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DBRESTORE = str(Path(sys.executable).with_name("dbrestore"))
+SERVER_SETTINGS = {
+    "shared_buffers": "256MB", "max_wal_size": "8GB", "checkpoint_timeout": "1h", "autovacuum": "off"
+}  # fmt: skip
+PLOT = Path(__file__).parents[1] / "docs" / "scale.svg"
+ROWS_PER_PART = 100_000
+ROWS = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
+TABLES = (10, 100, 1_000, 5_000, 20_000)
+JOBS = (1, 2, 4, 8)
+ROWS_FOR_JOBS = 2_000_000
+SMALL = "CREATE TABLE small (id integer PRIMARY KEY, name text NOT NULL, amount numeric(10,2), created timestamptz);"
+FILL_SMALL = """
+    INSERT INTO small SELECT i, 'name ' || i, i / 7.0, timestamptz '2024-01-01' + i * interval '1 hour'
+    FROM generate_series(1, 100) AS i
+"""
+CREATE_MANY = """
+    DO $$ BEGIN
+        FOR n IN 1..{tables} LOOP
+            EXECUTE format('CREATE TABLE small_%s (LIKE small INCLUDING ALL)', n);
+            IF n % 500 = 0 THEN COMMIT; END IF;
+        END LOOP;
+    END $$;
+    DROP TABLE small;
+"""
+"""In several transactions: one would lock them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A server, and what is asked of each point."""
+
+    server: PostgresServer
+    runs: int
+    most: float
+    """Share of the largest size that is still measured."""
+    folder: Path
+    said: list[str] = field(default_factory=list)
+
+    def restore(self, export: Path, make_tables: Callable[[Database], None], jobs: int) -> float:
+        """Seconds of a restore, the median of several."""
+        return median(self._restore(export, make_tables, jobs) for _ in range(self.runs))
+
+    def _restore(self, export: Path, make_tables: Callable[[Database], None], jobs: int) -> float:
+        target = create_database(self.server)
+        make_tables(target)
+        target.execute("CHECKPOINT")
+        seconds = measure([DBRESTORE, "restore", str(export), "--dsn", target.dsn, "--jobs", str(jobs)]).seconds
+        target.drop()
+        return seconds
+
+    def export(self, name: str, schema: str, fill: str) -> Path:
+        """An export of one table."""
+        source = create_database(self.server)
+        source.execute(schema)
+        source.execute(fill)
+        arguments = ["--export-id", name, "--rows-per-part", str(ROWS_PER_PART), "--dsn", source.dsn]
+        subprocess.run([DBRESTORE, "simulate", str(self.folder), *arguments], check=True, stderr=subprocess.DEVNULL)
+        source.drop()
+        return self.folder / name
+
+    def sizes(self, sizes: Sequence[int]) -> list[int]:
+        """Those that are wanted."""
+        return [size for size in sizes if size <= self.most * sizes[-1]]
+
+
+def main() -> None:
+    """Measure, print and plot."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=1, help="of each point; the median counts")
+    parser.add_argument(
+        "--most", type=float, default=1.0, help="leave out what is larger than this share of the largest"
+    )
+    parser.add_argument("--plot", type=Path, default=PLOT)
+    options = parser.parse_args()
+    for package in install():
+        print(f"cannot be installed here: {package}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder, PostgresServer.start(SERVER_SETTINGS) as server:
+        bench = Bench(server, options.runs, options.most, Path(folder))
+        curves = [measure_rows(bench), measure_tables(bench), measure_jobs(bench)]
+    for curve in curves:
+        _show(curve)
+    draw(curves, options.plot)
+
+
+def measure_rows(bench: Bench) -> Curve:
+    """Seconds against rows of the twelve columns, in parts of ROWS_PER_PART."""
+    points = []
+    for rows in bench.sizes(ROWS):
+        export = _events(bench, f"rows-{rows}", rows)
+        points.append((rows, _say(f"{rows:,} rows", bench.restore(export, _make_events, 2))))
+    return Curve("rows, 2 jobs", tuple(points))
+
+
+def measure_tables(bench: Bench) -> Curve:
+    """Seconds against tables of 100 rows with a primary key."""
+    points = []
+    for tables in bench.sizes(TABLES):
+        export = bench.export(f"tables-{tables}", SMALL, FILL_SMALL)
+        multiply_table(export, "public.small", [f"public.small_{number}" for number in range(1, tables + 1)])
+        points.append((tables, _say(f"{tables:,} tables", bench.restore(export, _maker_of(tables), 2))))
+    return Curve("tables of 100 rows, 2 jobs", tuple(points))
+
+
+def measure_jobs(bench: Bench) -> Curve:
+    """Seconds against jobs."""
+    rows = int(ROWS_FOR_JOBS * min(1.0, bench.most))
+    export = _events(bench, "jobs", rows)
+    points = [(jobs, _say(f"{jobs} jobs", bench.restore(export, _make_events, jobs))) for jobs in JOBS]
+    return Curve(f"jobs, {rows:,} rows", tuple(points), is_proportional=False)
+
+
+def _events(bench: Bench, name: str, rows: int) -> Path:
+    export = bench.export(name, TWELVE_COLUMNS, FILL_TWELVE_COLUMNS.format(rows=ROWS_PER_PART))
+    multiply_parts(export, "public.events", max(1, rows // ROWS_PER_PART))
+    return export
+
+
+def _make_events(target: Database) -> None:
+    target.execute(TWELVE_COLUMNS)
+
+
+def _maker_of(tables: int) -> Callable[[Database], None]:
+    def make(target: Database) -> None:
+        target.execute(SMALL + CREATE_MANY.format(tables=tables))
+
+    return make
+
+
+def _say(what: str, seconds: float) -> float:
+    print(f"{what}: {seconds:.2f} s", file=sys.stderr, flush=True)
+    return seconds
+
+
+def _show(curve: Curve) -> None:
+    print(f"| {curve.title} | seconds | seconds for each |", "|---|---|---|", sep="\n")
+    for size, seconds in curve.points:
+        print(f"| {size:,} | {seconds:.2f} | {seconds / size:.7f} |")
+    print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""What each setting of `dbrestore tune` is worth: a restore of TPC-H with it and without it, in turns.
+
+The server is set up as it is by default, fsync on, and then with one of the settings, and with all of them. Each
+restore has a cluster of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from benchmarks import tpch
+from benchmarks.measuring import measure
+from dbrestore.testing.databases import create_database
+from dbrestore.testing.postgres import PostgresServer
+from dbrestore.tune import Setting, choose_settings, this_machine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DBRESTORE = str(Path(sys.executable).with_name("dbrestore"))
+DEFAULTS = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+"""What a server has that is not made to be thrown away."""
+TOGETHER = {"wal_level": ("max_wal_senders",)}
+"""Settings that one cannot be without."""
+NOTHING = "the server's defaults"
+SAFE = "all of them but the last two"
+EVERYTHING = "all of them"
+
+
+def main() -> None:
+    """Print a line of Markdown for each setting."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", type=float, default=0.5, help="of TPC-H")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    cases = make_cases(choose_settings(this_machine()))
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    with tempfile.TemporaryDirectory() as folder:
+        _export(Path(folder), options.scale)
+        for _ in range(options.runs):
+            for name, settings in cases.items():
+                seconds[name].append(_restore(Path(folder) / "bench", settings, options.jobs))
+                print(f"{name}: {seconds[name][-1]:.2f} s", file=sys.stderr, flush=True)
+    _show(seconds)
+
+
+def make_cases(settings: tuple[Setting, ...]) -> dict[str, dict[str, str]]:
+    """What is compared, by name: nothing set, each setting by itself, and all."""
+    values = {setting.name: setting.value for setting in settings}
+    needed = {other for others in TOGETHER.values() for other in others}
+    cases: dict[str, dict[str, str]] = {NOTHING: {}}
+    for name in values:
+        if name not in needed:
+            cases[name] = {each: values[each] for each in (name, *TOGETHER.get(name, ()))}
+    cases[SAFE] = {setting.name: setting.value for setting in settings if not setting.endangers}
+    cases[EVERYTHING] = values
+    return cases
+
+
+def _export(folder: Path, scale: float) -> None:
+    with PostgresServer.start({"max_wal_size": "8GB"}) as server:
+        source = create_database(server)
+        source.execute(tpch.TABLES + tpch.fill(scale))
+        arguments = ["--export-id", "bench", "--rows-per-part", "250000", "--dsn", source.dsn]
+        subprocess.run([DBRESTORE, "simulate", str(folder), *arguments], check=True, stderr=subprocess.DEVNULL)
+
+
+def _restore(export: Path, settings: Mapping[str, str], jobs: int) -> float:
+    with PostgresServer.start({**DEFAULTS, **settings}) as server:
+        target = create_database(server)
+        target.execute(tpch.TABLES + tpch.KEYS + "CHECKPOINT")
+        return measure([DBRESTORE, "restore", str(export), "--dsn", target.dsn, "--jobs", str(jobs)]).seconds
+
+
+def _show(seconds: Mapping[str, list[float]]) -> None:
+    base = median(seconds[NOTHING])
+    print("| | seconds | of the defaults' time |", "|---|---|---|", sep="\n")
+    for name, times in seconds.items():
+        print(f"| {name} | {median(times):.2f} | {median(times) / base:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
