@@ -12,11 +12,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """What one size takes."""
+
+    size: int
+    seconds: float
+    cpu_seconds: float
+    """Of the client."""
+
+
+@dataclass(frozen=True, slots=True)
 class Curve:
     """Seconds against a size."""
 
     title: str
-    points: tuple[tuple[int, float], ...]
+    points: tuple[Point, ...]
     is_proportional: bool = True
     """The seconds are meant to grow as the size does."""
 
@@ -34,8 +44,10 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
 
 
 def _draw(curve: Curve, panel: Any) -> None:
-    sizes, seconds = zip(*curve.points, strict=True)
-    panel.loglog(sizes, seconds, marker="o")
+    sizes = [point.size for point in curve.points]
+    seconds = [point.seconds for point in curve.points]
+    panel.loglog(sizes, seconds, marker="o", label="seconds")
+    panel.loglog(sizes, [point.cpu_seconds for point in curve.points], marker=".", label="CPU of dbrestore")
     if curve.is_proportional:
         panel.loglog(
             sizes, [size / sizes[-1] * seconds[-1] for size in sizes], "--", color="grey", label="proportional"

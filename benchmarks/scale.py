@@ -9,14 +9,13 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks.exports import multiply_parts, multiply_table
-from benchmarks.growth_plot import Curve, draw
-from benchmarks.measuring import measure
+from benchmarks.growth_plot import Curve, Point, draw
+from benchmarks.measuring import Measurement, measure, medians
 from benchmarks.suite.requirements import install
 from benchmarks.tables import FILL_TWELVE_COLUMNS, TWELVE_COLUMNS
 from dbrestore.testing.databases import Database, create_database
@@ -30,6 +29,7 @@ SERVER_SETTINGS = {
     "shared_buffers": "256MB", "max_wal_size": "8GB", "checkpoint_timeout": "1h", "autovacuum": "off"
 }  # fmt: skip
 PLOT = Path(__file__).parents[1] / "docs" / "scale.svg"
+MICROSECONDS = 10**6
 ROWS_PER_PART = 100_000
 ROWS = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
 TABLES = (10, 100, 1_000, 5_000, 20_000)
@@ -61,19 +61,20 @@ class Bench:
     most: float
     """Share of the largest size that is still measured."""
     folder: Path
-    said: list[str] = field(default_factory=list)
 
-    def restore(self, export: Path, make_tables: Callable[[Database], None], jobs: int) -> float:
-        """Seconds of a restore, the median of several."""
-        return median(self._restore(export, make_tables, jobs) for _ in range(self.runs))
+    def restore(self, size: int, what: str, export: Path, make_tables: Callable[[Database], None], jobs: int) -> Point:
+        """What a restore takes, the median of several."""
+        found = medians([self._restore(export, make_tables, jobs) for _ in range(self.runs)])
+        print(f"{size:,} {what}: {found.seconds:.2f} s, {found.cpu_seconds:.2f} s of CPU", file=sys.stderr, flush=True)
+        return Point(size, found.seconds, found.cpu_seconds)
 
-    def _restore(self, export: Path, make_tables: Callable[[Database], None], jobs: int) -> float:
+    def _restore(self, export: Path, make_tables: Callable[[Database], None], jobs: int) -> Measurement:
         target = create_database(self.server)
         make_tables(target)
         target.execute("CHECKPOINT")
-        seconds = measure([DBRESTORE, "restore", str(export), "--dsn", target.dsn, "--jobs", str(jobs)]).seconds
+        measured = measure([DBRESTORE, "restore", str(export), "--dsn", target.dsn, "--jobs", str(jobs)])
         target.drop()
-        return seconds
+        return measured
 
     def export(self, name: str, schema: str, fill: str) -> Path:
         """An export of one table."""
@@ -114,7 +115,7 @@ def measure_rows(bench: Bench) -> Curve:
     points = []
     for rows in bench.sizes(ROWS):
         export = _events(bench, f"rows-{rows}", rows)
-        points.append((rows, _say(f"{rows:,} rows", bench.restore(export, _make_events, 2))))
+        points.append(bench.restore(rows, "rows", export, _make_events, 2))
     return Curve("rows, 2 jobs", tuple(points))
 
 
@@ -124,7 +125,7 @@ def measure_tables(bench: Bench) -> Curve:
     for tables in bench.sizes(TABLES):
         export = bench.export(f"tables-{tables}", SMALL, FILL_SMALL)
         multiply_table(export, "public.small", [f"public.small_{number}" for number in range(1, tables + 1)])
-        points.append((tables, _say(f"{tables:,} tables", bench.restore(export, _maker_of(tables), 2))))
+        points.append(bench.restore(tables, "tables", export, _maker_of(tables), 2))
     return Curve("tables of 100 rows, 2 jobs", tuple(points))
 
 
@@ -132,7 +133,7 @@ def measure_jobs(bench: Bench) -> Curve:
     """Seconds against jobs."""
     rows = int(ROWS_FOR_JOBS * min(1.0, bench.most))
     export = _events(bench, "jobs", rows)
-    points = [(jobs, _say(f"{jobs} jobs", bench.restore(export, _make_events, jobs))) for jobs in JOBS]
+    points = [bench.restore(jobs, "jobs", export, _make_events, jobs) for jobs in JOBS]
     return Curve(f"jobs, {rows:,} rows", tuple(points), is_proportional=False)
 
 
@@ -153,15 +154,18 @@ def _maker_of(tables: int) -> Callable[[Database], None]:
     return make
 
 
-def _say(what: str, seconds: float) -> float:
-    print(f"{what}: {seconds:.2f} s", file=sys.stderr, flush=True)
-    return seconds
-
-
 def _show(curve: Curve) -> None:
-    print(f"| {curve.title} | seconds | seconds for each |", "|---|---|---|", sep="\n")
-    for size, seconds in curve.points:
-        print(f"| {size:,} | {seconds:.2f} | {seconds / size:.7f} |")
+    heads = ["seconds", "CPU seconds of dbrestore"]
+    if curve.is_proportional:
+        heads += [f"µs for each {head}" for head in ("", "of CPU")]
+    print(
+        f"| {curve.title} | {' | '.join(head.strip() for head in heads)} |", "|---" * (len(heads) + 1) + "|", sep="\n"
+    )
+    for point in curve.points:
+        cells = [f"{point.size:,}", f"{point.seconds:.2f}", f"{point.cpu_seconds:.2f}"]
+        if curve.is_proportional:
+            cells += [f"{each / point.size * MICROSECONDS:,.1f}" for each in (point.seconds, point.cpu_seconds)]
+        print(f"| {' | '.join(cells)} |")
     print()
 
 

@@ -7,14 +7,17 @@ restore has a cluster of its own.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks import tpch
+from benchmarks.backend import server_seconds
 from benchmarks.measuring import measure
 from dbrestore.testing.databases import create_database
 from dbrestore.testing.postgres import PostgresServer
@@ -31,6 +34,19 @@ TOGETHER = {"wal_level": ("max_wal_senders",)}
 NOTHING = "the server's defaults"
 SAFE = "all of them but the last two"
 EVERYTHING = "all of them"
+WAL = "SELECT (pg_current_wal_insert_lsn() - '0/0')::int8"
+MEBIBYTE = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one restore."""
+
+    seconds: float
+    cpu_seconds: float
+    """Of the server's processes."""
+    wal: int
+    """Bytes."""
 
 
 def main() -> None:
@@ -41,14 +57,14 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     cases = make_cases(choose_settings(this_machine()))
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    costs: dict[str, list[Cost]] = {name: [] for name in cases}
     with tempfile.TemporaryDirectory() as folder:
         _export(Path(folder), options.scale)
         for _ in range(options.runs):
             for name, settings in cases.items():
-                seconds[name].append(_restore(Path(folder) / "bench", settings, options.jobs))
-                print(f"{name}: {seconds[name][-1]:.2f} s", file=sys.stderr, flush=True)
-    _show(seconds)
+                costs[name].append(asyncio.run(_restore(Path(folder) / "bench", settings, options.jobs)))
+                print(f"{name}: {costs[name][-1]}", file=sys.stderr, flush=True)
+    _show(costs)
 
 
 def make_cases(settings: tuple[Setting, ...]) -> dict[str, dict[str, str]]:
@@ -72,18 +88,25 @@ def _export(folder: Path, scale: float) -> None:
         subprocess.run([DBRESTORE, "simulate", str(folder), *arguments], check=True, stderr=subprocess.DEVNULL)
 
 
-def _restore(export: Path, settings: Mapping[str, str], jobs: int) -> float:
+async def _restore(export: Path, settings: Mapping[str, str], jobs: int) -> Cost:
     with PostgresServer.start({**DEFAULTS, **settings}) as server:
         target = create_database(server)
         target.execute(tpch.TABLES + tpch.KEYS + "CHECKPOINT")
-        return measure([DBRESTORE, "restore", str(export), "--dsn", target.dsn, "--jobs", str(jobs)]).seconds
+        async with target.connect() as connection:
+            backend = connection.get_server_pid()
+            cpu, wal = server_seconds(backend), await connection.fetchval(WAL)
+            seconds = measure([DBRESTORE, "restore", str(export), "--dsn", target.dsn, "--jobs", str(jobs)]).seconds
+            return Cost(seconds, server_seconds(backend) - cpu, await connection.fetchval(WAL) - wal)
 
 
-def _show(seconds: Mapping[str, list[float]]) -> None:
-    base = median(seconds[NOTHING])
-    print("| | seconds | of the defaults' time |", "|---|---|---|", sep="\n")
-    for name, times in seconds.items():
-        print(f"| {name} | {median(times):.2f} | {median(times) / base:.2f} |")
+def _show(costs: Mapping[str, list[Cost]]) -> None:
+    base = median(cost.seconds for cost in costs[NOTHING])
+    print("| | seconds | of the defaults' | CPU of the server | WAL |", "|---|---|---|---|---|", sep="\n")
+    for name, found in costs.items():
+        seconds, cpu, wal = (
+            median(getattr(cost, each) for cost in found) for each in ("seconds", "cpu_seconds", "wal")
+        )
+        print(f"| {name} | {seconds:.2f} | {seconds / base:.2f} | {cpu:.2f} s | {wal / MEBIBYTE:,.0f} MiB |")
 
 
 if __name__ == "__main__":

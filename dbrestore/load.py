@@ -104,28 +104,20 @@ class Loader:
             raise await self._explained(error, table, parts) from error
 
     async def _copy(self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
-        with self.timing.copy(table.table.oid) as clock:
-            status = await self._send(connection, table, parts, clock)
-        loaded, expected = int(status.rpartition(" ")[2]), sum(part.rows for part in parts)
-        if loaded != expected:
-            raise VerificationError(
-                f"{_place(table, parts)}: the server took {loaded} of {expected} rows",
-                hint="A trigger of the target may have left out or added rows.",
-            )
-
-    async def _send(
-        self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart], clock: CopyClock
-    ) -> str:
-        """Return the command tag of the COPY."""
-        async with aclosing(self._stream(table, parts, clock)) as stream:
-            status: str = await connection.copy_to_table(
+        async with self.timing.copy(table.table.oid) as clock, aclosing(self._stream(table, parts, clock)) as stream:
+            status = await connection.copy_to_table(
                 table.table.name,
                 schema_name=table.table.schema,
                 columns=[column.name for column in table.columns],
                 format=table.copy_format.value,
                 source=stream,
             )
-        return status
+        loaded, expected = int(status.rpartition(" ")[2]), sum(part.rows for part in parts)
+        if loaded != expected:
+            raise VerificationError(
+                f"{_place(table, parts)}: the server took {loaded} of {expected} rows",
+                hint="A trigger of the target may have left out or added rows.",
+            )
 
     async def _stream(
         self, table: PlannedTable, parts: Sequence[PlannedPart], clock: CopyClock

@@ -165,8 +165,8 @@ class Timing:
             self._add(Stage.LOADING, self._last_copy - started)
             self._add(Stage.PUTTING_BACK, perf_counter() - self._last_copy)
 
-    @contextmanager
-    def copy(self, oid: int) -> Iterator[CopyClock]:
+    @asynccontextmanager
+    async def copy(self, oid: int) -> AsyncIterator[CopyClock]:
         """The block is a COPY into a table."""
         clock = CopyClock()
         started = perf_counter()

@@ -31,11 +31,10 @@ async def slow_part() -> AsyncIterator[str]:
 
 async def test_a_copy_waits_for_the_storage_for_the_client_and_for_the_server() -> None:
     timing = Timing()
-    with timing.copy(7) as clock:
-        async with clock.fetching(slow_part()) as part:
-            assert part == "part"
-            assert await clock.wait_for_client(asyncio.sleep(2 * TICK, "chunk")) == "chunk"
-            await asyncio.sleep(3 * TICK)
+    async with timing.copy(7) as clock, clock.fetching(slow_part()) as part:
+        assert part == "part"
+        assert await clock.wait_for_client(asyncio.sleep(2 * TICK, "chunk")) == "chunk"
+        await asyncio.sleep(3 * TICK)
     times = timing.times().tables[7]
     assert times.waiting_for_storage >= TICK
     assert times.waiting_for_client >= 2 * TICK
@@ -61,14 +60,14 @@ def test_an_error_of_what_is_timed_comes_through() -> None:
         next(timed)
 
 
-def test_what_is_put_back_after_the_last_copy_is_a_stage_of_its_own() -> None:
+async def test_what_is_put_back_after_the_last_copy_is_a_stage_of_its_own() -> None:
     timing = Timing()
     with timing.loading():
-        time.sleep(TICK)
-        with timing.copy(1):
-            time.sleep(TICK)
+        await asyncio.sleep(TICK)
+        async with timing.copy(1):
+            await asyncio.sleep(TICK)
         with timing.build(2):
-            time.sleep(3 * TICK)
+            await asyncio.sleep(3 * TICK)
     times = timing.times()
     assert times.stages[Stage.LOADING] >= 2 * TICK
     assert times.stages[Stage.PUTTING_BACK] >= 3 * TICK

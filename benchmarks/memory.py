@@ -1,0 +1,129 @@
+"""How much memory a restore takes at its peak: of exports of different sizes, of one huge row group, of huge rows.
+
+The large exports are hard links to the parts of a small one, and their table is unlogged, so that the disk has to hold
+little more than the table: 25 GB for 10 GB of export.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.exports import multiply_parts, parquet_bytes
+from benchmarks.measuring import Measurement, measure
+from benchmarks.tables import FILL_TWELVE_COLUMNS, TWELVE_COLUMNS
+from dbrestore.testing.databases import create_database
+from dbrestore.testing.postgres import PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DBRESTORE = str(Path(sys.executable).with_name("dbrestore"))
+SERVER_SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeout": "1h", "autovacuum": "off"}
+MEBIBYTE = 1024**2
+GIGABYTE = 10**9
+PART_ROWS = 100_000
+ROW_GROUP_BYTES = 500 * MEBIBYTE
+ROW_BYTES = 50 * MEBIBYTE
+EVENTS = "public.events"
+HUGE_ROWS = "CREATE TABLE documents (id integer, body text)"
+FILL_HUGE_ROWS = (
+    f"INSERT INTO documents SELECT i, repeat(md5(i::text), {ROW_BYTES // 32}) FROM generate_series(1, 16) AS i"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A server, and a folder for exports."""
+
+    server: PostgresServer
+    folder: Path
+    jobs: int
+
+    def export(self, name: str, schema: str, fill: str, rows_per_part: int = PART_ROWS) -> Path:
+        """An export of one table."""
+        source = create_database(self.server)
+        source.execute(schema)
+        source.execute(fill)
+        arguments = ["--export-id", name, "--rows-per-part", str(rows_per_part), "--dsn", source.dsn]
+        subprocess.run([DBRESTORE, "simulate", str(self.folder), *arguments], check=True, stderr=subprocess.DEVNULL)
+        source.drop()
+        return self.folder / name
+
+    def restore(self, what: str, export: Path, schema: str) -> None:
+        """Restore into a new database, and print what it took."""
+        target = create_database(self.server)
+        target.execute(schema.replace("CREATE TABLE", "CREATE UNLOGGED TABLE"))
+        measured = measure([DBRESTORE, "restore", str(export), "--dsn", target.dsn, "--jobs", str(self.jobs)])
+        target.drop()
+        _show(what, parquet_bytes(export), measured)
+
+
+def main() -> None:
+    """Print a line of Markdown for each case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gigabytes", type=float, nargs="*", default=[1, 10], help="of Parquet, for each large export")
+    parser.add_argument("--jobs", type=int, default=4)
+    options = parser.parse_args()
+    print("| | Parquet | seconds | peak memory |", "|---|---|---|---|", sep="\n", flush=True)
+    with tempfile.TemporaryDirectory() as folder, PostgresServer.start(SERVER_SETTINGS) as server:
+        bench = Bench(server, Path(folder), options.jobs)
+        measure_sizes(bench, options.gigabytes)
+        measure_row_group(bench)
+        measure_rows(bench)
+
+
+def measure_sizes(bench: Bench, gigabytes: Sequence[float]) -> None:
+    """The same parts, again and again."""
+    for number in gigabytes:
+        export = _events(bench, f"size-{number:g}".replace(".", "-"))
+        multiply_parts(export, EVENTS, round(number * GIGABYTE / parquet_bytes(export)))
+        bench.restore(f"{number:g} GB of twelve columns, parts of {PART_ROWS:,} rows", export, TWELVE_COLUMNS)
+
+
+def measure_row_group(bench: Bench) -> None:
+    """One part for each job, in one row group of 500 MB as pyarrow reads it."""
+    export = _events(bench, "row-group")
+    [part] = export.glob(f"*/{EVENTS}/*/*.parquet")
+    program = [sys.executable, "-c", f"from benchmarks.memory import merge; merge({str(part)!r}, {ROW_GROUP_BYTES})"]
+    subprocess.run(program, check=True)  # its memory is not to be that of this process, which the next ones inherit
+    multiply_parts(export, EVENTS, bench.jobs)
+    bench.restore("one row group of 500 MiB in each part", export, TWELVE_COLUMNS)
+
+
+def merge(path: str, size: int) -> None:
+    """Make the part one row group of ``size`` bytes: its rows, again and again."""
+    part = pq.read_table(path)
+    times = -(-size // sum(_row_group_sizes(path)))
+    pq.write_table(pa.concat_tables([part] * times), path, compression="gzip", row_group_size=times * part.num_rows)
+
+
+def measure_rows(bench: Bench) -> None:
+    """Rows of 50 MB, two in each part."""
+    bench.restore("rows of 50 MiB, two in each part", bench.export("rows", HUGE_ROWS, FILL_HUGE_ROWS, 2), HUGE_ROWS)
+
+
+def _events(bench: Bench, name: str) -> Path:
+    return bench.export(name, TWELVE_COLUMNS, FILL_TWELVE_COLUMNS.format(rows=PART_ROWS))
+
+
+def _row_group_sizes(path: str) -> list[int]:
+    metadata = pq.read_metadata(path)
+    return [metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)]
+
+
+def _show(what: str, size: int, measured: Measurement) -> None:
+    parquet, peak = f"{size / MEBIBYTE:,.0f} MiB", f"{measured.peak_bytes / MEBIBYTE:.0f} MiB"
+    print(f"| {what} | {parquet} | {measured.seconds:.1f} | {peak} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
