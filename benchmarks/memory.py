@@ -10,6 +10,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.exports import multiply_parts, parquet_bytes
-from benchmarks.measuring import Measurement, measure
+from benchmarks.residence import Peaks, watch
 from benchmarks.tables import FILL_TWELVE_COLUMNS, TWELVE_COLUMNS
 from dbrestore.testing.databases import create_database
 from dbrestore.testing.postgres import PostgresServer
@@ -62,9 +63,12 @@ class Bench:
         """Restore into a new database, and print what it took."""
         target = create_database(self.server)
         target.execute(schema.replace("CREATE TABLE", "CREATE UNLOGGED TABLE"))
-        measured = measure([DBRESTORE, "restore", str(export), "--dsn", target.dsn, "--jobs", str(self.jobs)])
+        command = [DBRESTORE, "restore", str(export), "--dsn", target.dsn, "--jobs", str(self.jobs)]
+        started = time.perf_counter()
+        peaks = watch(command)
+        seconds = time.perf_counter() - started
         target.drop()
-        _show(what, parquet_bytes(export), measured)
+        _show(what, parquet_bytes(export), seconds, peaks)
 
 
 def main() -> None:
@@ -73,7 +77,9 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, nargs="*", default=[1, 10], help="of Parquet, for each large export")
     parser.add_argument("--jobs", type=int, default=4)
     options = parser.parse_args()
-    print("| | Parquet | seconds | peak memory |", "|---|---|---|---|", sep="\n", flush=True)
+    print(
+        "| | Parquet | seconds | peak memory | without pages of files |", "|---|---|---|---|---|", sep="\n", flush=True
+    )
     with tempfile.TemporaryDirectory() as folder, PostgresServer.start(SERVER_SETTINGS) as server:
         bench = Bench(server, Path(folder), options.jobs)
         measure_sizes(bench, options.gigabytes)
@@ -120,9 +126,9 @@ def _row_group_sizes(path: str) -> list[int]:
     return [metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)]
 
 
-def _show(what: str, size: int, measured: Measurement) -> None:
-    parquet, peak = f"{size / MEBIBYTE:,.0f} MiB", f"{measured.peak_bytes / MEBIBYTE:.0f} MiB"
-    print(f"| {what} | {parquet} | {measured.seconds:.1f} | {peak} |", flush=True)
+def _show(what: str, size: int, seconds: float, peaks: Peaks) -> None:
+    parquet, whole, own = (f"{each / MEBIBYTE:,.0f} MiB" for each in (size, peaks.whole, peaks.own))
+    print(f"| {what} | {parquet} | {seconds:.1f} | {whole} | {own} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -134,6 +134,7 @@ def _timed(items: Iterable[Item], add: Callable[[float], None]) -> Iterator[Item
         finally:
             add(perf_counter() - started)
         yield item
+        del item  # it would be kept while the next one is made
 
 
 @dataclass(slots=True)
