@@ -19,13 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.exports import multiply_parts, parquet_bytes
+from benchmarks.page import keep
 from benchmarks.residence import Peaks, watch
 from benchmarks.tables import FILL_TWELVE_COLUMNS, TWELVE_COLUMNS
 from dbrestore.testing.databases import create_database
 from dbrestore.testing.postgres import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 DBRESTORE = str(Path(sys.executable).with_name("dbrestore"))
 SERVER_SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeout": "1h", "autovacuum": "off"}
@@ -59,8 +60,8 @@ class Bench:
         source.drop()
         return self.folder / name
 
-    def restore(self, what: str, export: Path, schema: str) -> None:
-        """Restore into a new database, and print what it took."""
+    def restore(self, what: str, export: Path, schema: str) -> str:
+        """Restore into a new database; return a line about what it took."""
         target = create_database(self.server)
         target.execute(schema.replace("CREATE TABLE", "CREATE UNLOGGED TABLE"))
         command = [DBRESTORE, "restore", str(export), "--dsn", target.dsn, "--jobs", str(self.jobs)]
@@ -68,41 +69,41 @@ class Bench:
         peaks = watch(command)
         seconds = time.perf_counter() - started
         target.drop()
-        _show(what, parquet_bytes(export), seconds, peaks)
+        return _line(what, parquet_bytes(export), seconds, peaks)
 
 
 def main() -> None:
-    """Print a line of Markdown for each case."""
+    """Print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, nargs="*", default=[1, 10], help="of Parquet, for each large export")
     parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--keep", action="store_true", help="put the result into docs/performance.md")
     options = parser.parse_args()
-    print(
-        "| | Parquet | seconds | peak memory | without pages of files |", "|---|---|---|---|---|", sep="\n", flush=True
-    )
     with tempfile.TemporaryDirectory() as folder, PostgresServer.start(SERVER_SETTINGS) as server:
         bench = Bench(server, Path(folder), options.jobs)
-        measure_sizes(bench, options.gigabytes)
-        measure_row_group(bench)
-        measure_rows(bench)
+        found = [*measure_sizes(bench, options.gigabytes), measure_row_group(bench), measure_rows(bench)]
+    lines = ["| | Parquet | seconds | peak memory | without pages of files |", "|---|---|---|---|---|", *found]
+    print("\n".join(lines))
+    if options.keep:
+        keep("benchmarks.memory", lines)
 
 
-def measure_sizes(bench: Bench, gigabytes: Sequence[float]) -> None:
+def measure_sizes(bench: Bench, gigabytes: Sequence[float]) -> Iterator[str]:
     """The same parts, again and again."""
     for number in gigabytes:
         export = _events(bench, f"size-{number:g}".replace(".", "-"))
         multiply_parts(export, EVENTS, round(number * GIGABYTE / parquet_bytes(export)))
-        bench.restore(f"{number:g} GB of twelve columns, parts of {PART_ROWS:,} rows", export, TWELVE_COLUMNS)
+        yield bench.restore(f"{number:g} GB of twelve columns, parts of {PART_ROWS:,} rows", export, TWELVE_COLUMNS)
 
 
-def measure_row_group(bench: Bench) -> None:
+def measure_row_group(bench: Bench) -> str:
     """One part for each job, in one row group of 500 MB as pyarrow reads it."""
     export = _events(bench, "row-group")
     [part] = export.glob(f"*/{EVENTS}/*/*.parquet")
     program = [sys.executable, "-c", f"from benchmarks.memory import merge; merge({str(part)!r}, {ROW_GROUP_BYTES})"]
     subprocess.run(program, check=True)  # its memory is not to be that of this process, which the next ones inherit
     multiply_parts(export, EVENTS, bench.jobs)
-    bench.restore("one row group of 500 MiB in each part", export, TWELVE_COLUMNS)
+    return bench.restore("one row group of 500 MiB in each part", export, TWELVE_COLUMNS)
 
 
 def merge(path: str, size: int) -> None:
@@ -112,9 +113,11 @@ def merge(path: str, size: int) -> None:
     pq.write_table(pa.concat_tables([part] * times), path, compression="gzip", row_group_size=times * part.num_rows)
 
 
-def measure_rows(bench: Bench) -> None:
+def measure_rows(bench: Bench) -> str:
     """Rows of 50 MB, two in each part."""
-    bench.restore("rows of 50 MiB, two in each part", bench.export("rows", HUGE_ROWS, FILL_HUGE_ROWS, 2), HUGE_ROWS)
+    return bench.restore(
+        "rows of 50 MiB, two in each part", bench.export("rows", HUGE_ROWS, FILL_HUGE_ROWS, 2), HUGE_ROWS
+    )
 
 
 def _events(bench: Bench, name: str) -> Path:
@@ -126,9 +129,11 @@ def _row_group_sizes(path: str) -> list[int]:
     return [metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)]
 
 
-def _show(what: str, size: int, seconds: float, peaks: Peaks) -> None:
+def _line(what: str, size: int, seconds: float, peaks: Peaks) -> str:
     parquet, whole, own = (f"{each / MEBIBYTE:,.0f} MiB" for each in (size, peaks.whole, peaks.own))
-    print(f"| {what} | {parquet} | {seconds:.1f} | {whole} | {own} |", flush=True)
+    line = f"| {what} | {parquet} | {seconds:.1f} | {whole} | {own} |"
+    print(line, file=sys.stderr, flush=True)
+    return line
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How the cost of a restore grows with rows, with tables and with jobs: figures, and a plot of them.
 
-`make bench-scale` writes docs/scale.svg and prints the figures as Markdown.
+`make bench-scale` prints the figures as Markdown; with --keep they go into docs/performance.md, and the plot into
+docs/scale.svg.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING
 from benchmarks.exports import multiply_parts, multiply_table
 from benchmarks.growth_plot import Curve, Point, draw
 from benchmarks.measuring import Measurement, measure, medians
+from benchmarks.page import keep
 from benchmarks.suite.requirements import install
 from benchmarks.tables import FILL_TWELVE_COLUMNS, TWELVE_COLUMNS
 from dbrestore.testing.databases import Database, create_database
 from dbrestore.testing.postgres import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 DBRESTORE = str(Path(sys.executable).with_name("dbrestore"))
 SERVER_SETTINGS = {
@@ -98,16 +100,18 @@ def main() -> None:
     parser.add_argument(
         "--most", type=float, default=1.0, help="leave out what is larger than this share of the largest"
     )
-    parser.add_argument("--plot", type=Path, default=PLOT)
+    parser.add_argument("--keep", action="store_true", help="put figures and plot into docs/")
     options = parser.parse_args()
     for package in install():
         print(f"cannot be installed here: {package}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder, PostgresServer.start(SERVER_SETTINGS) as server:
         bench = Bench(server, options.runs, options.most, Path(folder))
         curves = [measure_rows(bench), measure_tables(bench), measure_jobs(bench)]
-    for curve in curves:
-        _show(curve)
-    draw(curves, options.plot)
+    lines = [line for curve in curves for line in _lines(curve)]
+    print("\n".join(lines))
+    if options.keep:
+        keep("make bench-scale", lines)
+        draw(curves, PLOT)
 
 
 def measure_rows(bench: Bench) -> Curve:
@@ -154,19 +158,18 @@ def _maker_of(tables: int) -> Callable[[Database], None]:
     return make
 
 
-def _show(curve: Curve) -> None:
+def _lines(curve: Curve) -> Iterator[str]:
     heads = ["seconds", "CPU seconds of dbrestore"]
     if curve.is_proportional:
         heads += [f"µs for each {head}" for head in ("", "of CPU")]
-    print(
-        f"| {curve.title} | {' | '.join(head.strip() for head in heads)} |", "|---" * (len(heads) + 1) + "|", sep="\n"
-    )
+    yield f"| {curve.title} | {' | '.join(head.strip() for head in heads)} |"
+    yield "|---" * (len(heads) + 1) + "|"
     for point in curve.points:
         cells = [f"{point.size:,}", f"{point.seconds:.2f}", f"{point.cpu_seconds:.2f}"]
         if curve.is_proportional:
             cells += [f"{each / point.size * MICROSECONDS:,.1f}" for each in (point.seconds, point.cpu_seconds)]
-        print(f"| {' | '.join(cells)} |")
-    print()
+        yield f"| {' | '.join(cells)} |"
+    yield ""
 
 
 if __name__ == "__main__":

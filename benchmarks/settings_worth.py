@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import subprocess
 import sys
 import tempfile
@@ -19,17 +20,18 @@ from typing import TYPE_CHECKING
 from benchmarks import tpch
 from benchmarks.backend import server_seconds
 from benchmarks.measuring import measure
+from benchmarks.page import keep
 from dbrestore.testing.databases import create_database
 from dbrestore.testing.postgres import PostgresServer
-from dbrestore.tune import Setting, choose_settings, this_machine
+from dbrestore.tune import WORTH_FILE, Setting, choose_settings, this_machine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 DBRESTORE = str(Path(sys.executable).with_name("dbrestore"))
 DEFAULTS = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 """What a server has that is not made to be thrown away."""
-TOGETHER = {"wal_level": ("max_wal_senders",)}
+TOGETHER = {"wal_level": ("max_wal_senders", "archive_mode")}
 """Settings that one cannot be without."""
 NOTHING = "the server's defaults"
 SAFE = "all of them but the last two"
@@ -50,21 +52,28 @@ class Cost:
 
 
 def main() -> None:
-    """Print a line of Markdown for each setting."""
+    """Print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=0.5, help="of TPC-H")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--keep", action="store_true", help="put it into docs/performance.md and dbrestore/worth.json")
     options = parser.parse_args()
-    cases = make_cases(choose_settings(this_machine()))
+    settings = choose_settings(this_machine())
+    cases = make_cases(settings)
     costs: dict[str, list[Cost]] = {name: [] for name in cases}
     with tempfile.TemporaryDirectory() as folder:
         _export(Path(folder), options.scale)
         for _ in range(options.runs):
-            for name, settings in cases.items():
-                costs[name].append(asyncio.run(_restore(Path(folder) / "bench", settings, options.jobs)))
+            for name, chosen in cases.items():
+                costs[name].append(asyncio.run(_restore(Path(folder) / "bench", chosen, options.jobs)))
                 print(f"{name}: {costs[name][-1]}", file=sys.stderr, flush=True)
-    _show(costs)
+    found = {name: _median(each) for name, each in costs.items()}
+    lines = list(_lines(found))
+    print("\n".join(lines))
+    if options.keep:
+        keep("benchmarks.settings_worth", lines)
+        _keep_worth(found, settings)
 
 
 def make_cases(settings: tuple[Setting, ...]) -> dict[str, dict[str, str]]:
@@ -99,14 +108,33 @@ async def _restore(export: Path, settings: Mapping[str, str], jobs: int) -> Cost
             return Cost(seconds, server_seconds(backend) - cpu, await connection.fetchval(WAL) - wal)
 
 
-def _show(costs: Mapping[str, list[Cost]]) -> None:
-    base = median(cost.seconds for cost in costs[NOTHING])
-    print("| | seconds | of the defaults' | CPU of the server | WAL |", "|---|---|---|---|---|", sep="\n")
-    for name, found in costs.items():
-        seconds, cpu, wal = (
-            median(getattr(cost, each) for cost in found) for each in ("seconds", "cpu_seconds", "wal")
+def _lines(costs: Mapping[str, Cost]) -> Iterator[str]:
+    yield from ("| | seconds | of the defaults' | CPU of the server | WAL |", "|---|---|---|---|---|")
+    for name, cost in costs.items():
+        share = cost.seconds / costs[NOTHING].seconds
+        yield (
+            f"| {name} | {cost.seconds:.2f} | {share:.2f} | {cost.cpu_seconds:.2f} s | {cost.wal / MEBIBYTE:,.0f} MiB |"
         )
-        print(f"| {name} | {seconds:.2f} | {seconds / base:.2f} | {cpu:.2f} s | {wal / MEBIBYTE:,.0f} MiB |")
+
+
+def _median(costs: Sequence[Cost]) -> Cost:
+    return Cost(
+        median(cost.seconds for cost in costs),
+        median(cost.cpu_seconds for cost in costs),
+        round(median(cost.wal for cost in costs)),
+    )
+
+
+def _keep_worth(costs: Mapping[str, Cost], settings: Sequence[Setting]) -> None:
+    """For the comments that `dbrestore tune` prints."""
+    base = costs[NOTHING]
+    worth = {
+        setting.name: f"{costs[setting.name].seconds / base.seconds:.2f} of the time, "
+        f"{costs[setting.name].wal / base.wal:.2f} of the WAL"
+        for setting in settings
+        if setting.name in costs
+    }
+    WORTH_FILE.write_text(json.dumps(worth, indent=4) + "\n")
 
 
 if __name__ == "__main__":

@@ -93,11 +93,12 @@ def _wal_level(seen: Observation) -> Iterator[str]:
 
 
 def _maintenance_work_mem(seen: Observation) -> Iterator[str]:
-    memory = seen.before.build_memory
-    if seen.takes_much(Stage.PUTTING_BACK) and seen.wal >= MUCH_WAL and memory < ENOUGH_MEMORY / 4:
+    memory, temporary = seen.before.build_memory, seen.after.temporary_bytes - seen.before.temporary_bytes
+    if seen.takes_much(Stage.PUTTING_BACK) and temporary > memory and memory < ENOUGH_MEMORY:
         yield (
-            f"keys and indexes took {seen.times.stages[Stage.PUTTING_BACK]:.0f} s after the last row, with "
-            f"{readable_bytes(memory)} for each build: --maintenance-work-mem 1GB, if the server's machine has as much"
+            f"keys and indexes took {seen.times.stages[Stage.PUTTING_BACK]:.0f} s after the last row, and "
+            f"{readable_bytes(temporary)} in temporary files, since a build had {readable_bytes(memory)}: "
+            "--maintenance-work-mem 1GB, if the server's machine has as much"
         )
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+WORTH_FILE = Path(__file__).with_name("worth.json")
+"""What is left of a restore's time and WAL with each setting: docs/performance.md, "Settings of the server"."""
 MEBIBYTE = 1024**2
 GIBIBYTE = 1024**3
+USUAL_MEMORY = 4 * GIBIBYTE
+"""Where the system does not tell how much there is."""
 LEAST_BUFFERS = 128 * MEBIBYTE
 MOST_BUFFERS = 16 * GIBIBYTE
 LEAST_BUILD_MEMORY = 64 * MEBIBYTE
@@ -54,7 +61,7 @@ class Setting:
 
 def this_machine() -> Machine:
     """The machine that dbrestore runs on."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4 * GIBIBYTE
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else USUAL_MEMORY
     return Machine(memory, os.cpu_count() or 1)
 
 
@@ -66,6 +73,7 @@ def choose_settings(machine: Machine) -> tuple[Setting, ...]:
     return (
         Setting("wal_level", "minimal", "new tables and indexes need not be logged", needs_restart=True),
         Setting("max_wal_senders", "0", "wal_level = minimal asks for it", needs_restart=True),
+        Setting("archive_mode", "off", "wal_level = minimal asks for it", needs_restart=True),
         Setting("max_wal_size", "16GB", "no checkpoint because of much WAL; takes as much disk at most"),
         Setting("checkpoint_timeout", "1h", "no checkpoint because of the time"),
         Setting("wal_compression", "on", "pages that are logged whole take less"),
@@ -124,12 +132,18 @@ _ITEMS: dict[Form, Callable[[Setting], str]] = {
 
 def _written(setting: Setting, form: Form) -> Iterator[str]:
     comment = f"{_COMMENTS[form]} {setting.reason}"
-    if worth := WORTH.get(setting.name):
+    if worth := _read_worth().get(setting.name):
         comment += f"; measured: {worth}"
     yield f"  {comment}" if form is Form.COMPOSE else comment
     if setting.endangers:
         yield f"{'  ' if form is Form.COMPOSE else ''}{_COMMENTS[form]} {_danger(setting)}"
     yield _ITEMS[form](setting)
+
+
+@cache
+def _read_worth() -> dict[str, str]:
+    worth: dict[str, str] = json.loads(WORTH_FILE.read_text(encoding="utf-8"))
+    return worth
 
 
 def _danger(setting: Setting) -> str:
@@ -142,7 +156,3 @@ def _between(least: int, wanted: int, most: int) -> int:
 
 def _memory(size: int) -> str:
     return f"{size // MEBIBYTE}MB"
-
-
-WORTH: dict[str, str] = {}
-"""What each setting saved of a restore's time by itself: docs/performance.md, "Settings of the server"."""

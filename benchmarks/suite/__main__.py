@@ -7,12 +7,12 @@ indexes are there in the end.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.page import keep
 from benchmarks.suite import datasets
 from benchmarks.suite.conditions import condition_lines
 from benchmarks.suite.contenders import CONTENDERS
@@ -35,8 +35,6 @@ SERVER_SETTINGS = {
     "checkpoint_timeout": "1h",
     "autovacuum": "off",  # its turn would come at random moments
 }
-PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
-KEPT = re.compile(r"(<!-- make bench -->\n).*?(<!-- end of make bench -->)", re.DOTALL)
 
 
 def main() -> None:
@@ -60,7 +58,7 @@ def main() -> None:
     lines += goal_lines(outcomes, rows, others, options.jobs)
     print("\n".join(lines))
     if options.keep:
-        keep(lines, PAGE)
+        keep("make bench", lines)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,14 +91,6 @@ def _available(names: Sequence[str], not_installed: Sequence[str]) -> list[Conte
 def _conditions(options: argparse.Namespace, lines: Iterator[str]) -> Iterator[str]:
     yield f"Medians of {options.runs} runs in turns, at scale {options.scale:g}."
     yield from lines
-
-
-def keep(lines: Sequence[str], page: Path) -> None:
-    """Put the result in the place of the last one."""
-    text, places = KEPT.subn(lambda found: found[1] + "\n" + "\n".join(lines) + "\n" + found[2], page.read_text())
-    if places != 1:
-        raise SystemExit(f"{page} has {places} places for the result instead of one")
-    page.write_text(text)
 
 
 if __name__ == "__main__":

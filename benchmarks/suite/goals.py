@@ -52,7 +52,6 @@ def goal_lines(
     for other in others:
         if other not in (OURS, LIMIT):
             yield from _never_slower(other, outcomes, jobs)
-    yield ""
 
 
 def _never_slower(other: str, outcomes: Mapping[str, Outcomes], jobs: Sequence[int]) -> Iterator[str]:

@@ -34,6 +34,8 @@ class ServerState:
     """Into shared_buffers, for this database."""
     bytes_hit: int
     """Found in shared_buffers, for this database."""
+    temporary_bytes: int
+    """Written to temporary files for this database: by sorts, mostly, that had too little memory."""
     is_replicated: bool
     """Somebody reads the WAL."""
     is_managed: bool

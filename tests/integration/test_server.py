@@ -3,10 +3,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from dbrestore import advice
 from dbrestore.target.server import ServerState, read_server_state
 from tests.integration.owner import connected, create_owner
+from tests.integration.round_trip import export_database, restore_export
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
     from dbrestore.testing.databases import Database
 
 ATTEMPTS = 400
@@ -48,3 +54,16 @@ async def test_a_server_that_does_not_tell_is_no_obstacle(database: Database) ->
     async with connected(database, role) as connection:
         assert await read_server_state(connection, "64MB") is None
         assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_restore_tells_which_setting_held_it_back(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.execute("CREATE TABLE items AS SELECT generate_series(1, 5) AS id; ALTER TABLE items ADD PRIMARY KEY (id)")
+    exported = await export_database(database, tmp_path)
+    database.execute(f"TRUNCATE items; ALTER DATABASE {database.name} SET max_parallel_maintenance_workers = 0")
+    monkeypatch.setattr(advice, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(advice, "MUCH", 0.0)
+    _, said = await restore_export(exported, database)
+    hints = [line for line in said.splitlines() if line.startswith("hint: ")]
+    assert [hint for hint in hints if "no more than 0 workers may help a build" in hint]

@@ -17,6 +17,7 @@ BEFORE = ServerState(
     wal_position=7 * GIBIBYTE,
     bytes_read=0,
     bytes_hit=0,
+    temporary_bytes=0,
     is_replicated=False,
     is_managed=False,
     checkpoints_requested=10,
@@ -69,11 +70,13 @@ def test_the_level_of_wal_is_no_choice_where_it_is_replicated_or_somebody_elses(
     assert hints(before=replace(BEFORE, wal_level="replica", **changes)) == []
 
 
-def test_builds_with_little_memory_are_told_if_they_are_waited_for() -> None:
+def test_builds_that_sorted_on_disk_are_told_if_they_are_waited_for() -> None:
     small = replace(BEFORE, build_memory=64 * 1024**2)
-    [hint] = hints(before=small, times=SLOW_BUILDS)
-    assert "took 40 s after the last row, with 64.0 MiB for each build: --maintenance-work-mem 1GB" in hint
-    assert hints(before=small) == []
+    spilled = replace(WELL_SET_UP, temporary_bytes=3 * GIBIBYTE)
+    [hint] = hints(before=small, after=spilled, times=SLOW_BUILDS)
+    assert "took 40 s after the last row, and 3.0 GiB in temporary files, since a build had 64.0 MiB" in hint
+    assert hints(before=small, times=SLOW_BUILDS) == []
+    assert hints(before=small, after=spilled) == []
 
 
 def test_builds_without_workers_are_told_if_they_are_waited_for() -> None:

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.measuring import Measurement
+from benchmarks.page import PAGE, keep
 from benchmarks.suite import datasets
-from benchmarks.suite.__main__ import KEPT, PAGE, keep
 from benchmarks.suite.contenders import CONTENDERS
 from benchmarks.suite.goals import GOALS, goal_lines
 from benchmarks.suite.loaders.adbc_ingest import in_wire_types
@@ -58,16 +58,18 @@ def test_goals_name_data_sets_and_contenders_that_there_are() -> None:
 
 def test_the_result_takes_the_place_of_the_last_one(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- make bench -->\nold\n<!-- end of make bench -->\nafter\n")
-    keep([r"a \copy", "b"], page)
-    assert page.read_text() == "before\n<!-- make bench -->\n\na \\copy\nb\n<!-- end of make bench -->\nafter\n"
-    page.write_text("nothing")
+    page.write_text("before\n<!-- speed -->\nold\n<!-- end of speed -->\nafter\n")
+    keep("speed", [r"a \copy", "b"], page)
+    keep("speed", [r"a \copy", "c"], page)
+    assert page.read_text() == "before\n<!-- speed -->\n\na \\copy\nc\n\n<!-- end of speed -->\nafter\n"
     with pytest.raises(SystemExit):
-        keep(["a"], page)
+        keep("memory", ["a"], page)
 
 
-def test_the_page_has_a_place_for_the_result() -> None:
-    assert len(KEPT.findall(PAGE.read_text())) == 1
+@pytest.mark.parametrize("name", ["make bench", "make bench-scale", "benchmarks.settings_worth", "benchmarks.memory"])
+def test_the_page_has_a_place_for_each_result(name: str) -> None:
+    text = PAGE.read_text()
+    assert (text.count(f"<!-- {name} -->"), text.count(f"<!-- end of {name} -->")) == (1, 1)
 
 
 def test_parts_are_shared_by_their_sizes(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ SELECT current_setting('wal_level') AS wal_level,
            AS bytes_read,
        (SELECT blks_hit * current_setting('block_size')::int FROM pg_stat_database WHERE datname = current_database())
            AS bytes_hit,
+       (SELECT temp_bytes FROM pg_stat_database WHERE datname = current_database()) AS temporary_bytes,
        EXISTS (SELECT FROM pg_replication_slots) OR EXISTS (SELECT FROM pg_stat_replication) AS is_replicated,
        EXISTS (SELECT FROM pg_roles WHERE rolname IN ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin'))
            AS is_managed;
