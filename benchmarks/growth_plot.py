@@ -17,8 +17,10 @@ class Point:
 
     size: int
     seconds: float
-    cpu_seconds: float
-    """Of the client."""
+    client: float
+    """CPU seconds of dbrestore."""
+    server: float
+    """CPU seconds of the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,13 @@ def _draw(curve: Curve, panel: Any) -> None:
     sizes = [point.size for point in curve.points]
     seconds = [point.seconds for point in curve.points]
     panel.loglog(sizes, seconds, marker="o", label="seconds")
-    panel.loglog(sizes, [point.cpu_seconds for point in curve.points], marker=".", label="CPU of dbrestore")
+    panel.loglog(sizes, [point.server for point in curve.points], marker=".", label="CPU of the server")
+    panel.loglog(sizes, [point.client for point in curve.points], marker=".", label="CPU of dbrestore")
     if curve.is_proportional:
         panel.loglog(
             sizes, [size / sizes[-1] * seconds[-1] for size in sizes], "--", color="grey", label="proportional"
         )
-        panel.legend()
+    panel.legend()
     panel.set_xlabel(curve.title)
     panel.set_ylabel("seconds")
     panel.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=30)

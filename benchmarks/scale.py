@@ -7,16 +7,19 @@ docs/scale.svg.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
+from benchmarks.backend import server_seconds
 from benchmarks.exports import multiply_parts, multiply_table
 from benchmarks.growth_plot import Curve, Point, draw
-from benchmarks.measuring import Measurement, measure, medians
+from benchmarks.measuring import measure
 from benchmarks.page import keep
 from benchmarks.suite.requirements import install
 from benchmarks.tables import FILL_TWELVE_COLUMNS, TWELVE_COLUMNS
@@ -66,17 +69,24 @@ class Bench:
 
     def restore(self, size: int, what: str, export: Path, make_tables: Callable[[Database], None], jobs: int) -> Point:
         """What a restore takes, the median of several."""
-        found = medians([self._restore(export, make_tables, jobs) for _ in range(self.runs)])
-        print(f"{size:,} {what}: {found.seconds:.2f} s, {found.cpu_seconds:.2f} s of CPU", file=sys.stderr, flush=True)
-        return Point(size, found.seconds, found.cpu_seconds)
+        found = [asyncio.run(self._restore(size, export, make_tables, jobs)) for _ in range(self.runs)]
+        seconds, client, server = (
+            median(getattr(point, name) for point in found) for name in ("seconds", "client", "server")
+        )
+        print(f"{size:,} {what}: {seconds:.2f} s, CPU {client:.2f} s + {server:.2f} s", file=sys.stderr, flush=True)
+        return Point(size, seconds, client, server)
 
-    def _restore(self, export: Path, make_tables: Callable[[Database], None], jobs: int) -> Measurement:
+    async def _restore(self, size: int, export: Path, make_tables: Callable[[Database], None], jobs: int) -> Point:
         target = create_database(self.server)
         make_tables(target)
         target.execute("CHECKPOINT")
-        measured = measure([DBRESTORE, "restore", str(export), "--dsn", target.dsn, "--jobs", str(jobs)])
+        async with target.connect() as connection:
+            backend = connection.get_server_pid()
+            before = server_seconds(backend)
+            measured = measure([DBRESTORE, "restore", str(export), "--dsn", target.dsn, "--jobs", str(jobs)])
+            server = server_seconds(backend) - before
         target.drop()
-        return measured
+        return Point(size, measured.seconds, measured.cpu_seconds, server)
 
     def export(self, name: str, schema: str, fill: str) -> Path:
         """An export of one table."""
@@ -159,15 +169,16 @@ def _maker_of(tables: int) -> Callable[[Database], None]:
 
 
 def _lines(curve: Curve) -> Iterator[str]:
-    heads = ["seconds", "CPU seconds of dbrestore"]
+    heads = ["seconds", "CPU of dbrestore", "CPU of the server"]
     if curve.is_proportional:
-        heads += [f"µs for each {head}" for head in ("", "of CPU")]
-    yield f"| {curve.title} | {' | '.join(head.strip() for head in heads)} |"
+        heads += [f"{head}, µs for each" for head in heads]
+    yield f"| {curve.title} | {' | '.join(heads)} |"
     yield "|---" * (len(heads) + 1) + "|"
     for point in curve.points:
-        cells = [f"{point.size:,}", f"{point.seconds:.2f}", f"{point.cpu_seconds:.2f}"]
+        costs = (point.seconds, point.client, point.server)
+        cells = [f"{point.size:,}", *(f"{each:.2f}" for each in costs)]
         if curve.is_proportional:
-            cells += [f"{each / point.size * MICROSECONDS:,.1f}" for each in (point.seconds, point.cpu_seconds)]
+            cells += [f"{each / point.size * MICROSECONDS:,.1f}" for each in costs]
         yield f"| {' | '.join(cells)} |"
     yield ""
 
