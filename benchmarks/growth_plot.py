@@ -42,6 +42,7 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
     figure, panels = pyplot.subplots(1, len(curves), figsize=(4 * len(curves), 3.2), layout="constrained")
     for curve, panel in zip(curves, panels, strict=True):
         _draw(curve, panel)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.savefig(path, format="svg", metadata={"Date": None})
 
 
@@ -55,7 +56,6 @@ def _draw(curve: Curve, panel: Any) -> None:
         panel.loglog(
             sizes, [size / sizes[-1] * seconds[-1] for size in sizes], "--", color="grey", label="proportional"
         )
-    panel.legend()
     panel.set_xlabel(curve.title)
     panel.set_ylabel("seconds")
     panel.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=30)
