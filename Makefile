@@ -6,9 +6,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint format torture fuzz bench test-matrix clean
+.PHONY: help venv demo test check lint format torture fuzz bench bench-scale test-matrix clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,8 +45,11 @@ torture: $(STAMP) ## Kill and disturb restores 200 times each and look at what c
 fuzz: $(STAMP) ## Try damaged exports for 5 minutes (SECONDS, SEED, CASE)
 	$(BIN)/python -m dbrestore.testing.fuzz
 
-bench: $(STAMP) ## Measure loading against psql
-	$(BIN)/python -m benchmarks.load_ratio
+bench: $(STAMP) ## Measure restores beside pg_restore and others (BENCH_ARGS)
+	$(BIN)/python -m benchmarks.suite $(BENCH_ARGS)
+
+bench-scale: $(STAMP) ## Plot the cost as rows, tables and jobs grow (BENCH_ARGS)
+	$(BIN)/python -m benchmarks.scale $(BENCH_ARGS)
 
 test-matrix: $(STAMP) ## Run all tests on PostgreSQL 13 to 18 (needs npm)
 	$(BIN)/python -m dbrestore.testing.matrix -n auto --dist worksteal $(PYTEST_ARGS)

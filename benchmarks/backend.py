@@ -71,5 +71,24 @@ async def _stream(chunks: Iterable[pa.Buffer | bytes]) -> AsyncIterator[pa.Buffe
 
 def backend_seconds(pid: int) -> float:
     """User and system time of a process so far, by Linux's /proc (proc(5), stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = _status(Path(f"/proc/{pid}/stat"))
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def server_seconds(backend: int) -> float:
+    """User and system time so far of all processes of the server that has this backend, also of those that ended."""
+    postmaster = _status(Path(f"/proc/{backend}/stat"))[1]
+    own = _status(Path(f"/proc/{postmaster}/stat"))
+    children = [
+        fields for stat in Path("/proc").glob("[0-9]*/stat") if (fields := _status(stat)) and fields[1] == postmaster
+    ]
+    ticks = sum(map(int, own[11:15])) + sum(int(fields[11]) + int(fields[12]) for fields in children)
+    return ticks / TICKS
+
+
+def _status(stat: Path) -> list[str]:
+    """The fields behind a process's name: its state, its parent, …; none if it is gone."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -27,15 +29,35 @@ class Measurement:
 
 
 def measure(command: Sequence[str]) -> Measurement:
-    """Run a command to its end. Raises CalledProcessError."""
+    """Run a command to its end. Raises CalledProcessError, with what the command said on stderr."""
+    return measure_stages([[command]])
+
+
+def measure_stages(stages: Sequence[Sequence[Sequence[str]]]) -> Measurement:
+    """Run the commands of each stage at once, and one stage after the other. Raises CalledProcessError."""
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    costs = [_run_at_once(commands) for commands in stages]
+    seconds = time.perf_counter() - started
+    return Measurement(seconds, sum(cost.cpu_seconds for cost in costs), max(cost.peak_bytes for cost in costs))
+
+
+def _run_at_once(commands: Sequence[Sequence[str]]) -> Measurement:
+    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for command in commands]
+    with ThreadPoolExecutor(len(processes)) as threads:
+        costs = list(threads.map(_wait, processes))
+    return Measurement(0.0, sum(cost.cpu_seconds for cost in costs), sum(cost.peak_bytes for cost in costs))
+
+
+def _wait(process: subprocess.Popen[bytes]) -> Measurement:
+    assert process.stderr is not None
+    with process.stderr as stderr:
+        said = stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    seconds = time.perf_counter() - started
-    return Measurement(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB)
+        sys.stderr.buffer.write(said)
+        raise subprocess.CalledProcessError(process.returncode, process.args, stderr=said)
+    return Measurement(0.0, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB)
 
 
 def medians(measurements: Sequence[Measurement]) -> Measurement:

@@ -6,7 +6,6 @@ The S3 server runs on this machine, beside PostgreSQL and dbrestore, and takes i
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.backend import backend_seconds
+from benchmarks.exports import multiply_table, parquet_bytes
 from benchmarks.measuring import Measurement, measure, medians
 from benchmarks.rclone import ACCESS_KEY, SECRET_KEY, serve_s3
 from benchmarks.tables import FILL_TWELVE_COLUMNS, TWELVE_COLUMNS
@@ -55,12 +55,12 @@ def main() -> None:
         _require_space(Path(folder), options.rows * options.tables * DISK_PER_ROW)
         bucket = Path(folder) / BUCKET
         _export(create_database(server), bucket, options.rows, options.rows_per_part)
-        _multiply(bucket / EXPORT_ID, names)
+        multiply_table(bucket / EXPORT_ID, "public.events", [f"public.{name}" for name in names])
         target = create_database(server)
         for name in names:
             target.execute(TWELVE_COLUMNS.replace("events", name))
         print(
-            f"{options.rows * options.tables:,} rows, {_parquet_bytes(bucket) / MEBIBYTE:,.0f} MiB of Parquet",
+            f"{options.rows * options.tables:,} rows, {parquet_bytes(bucket) / MEBIBYTE:,.0f} MiB of Parquet",
             flush=True,
         )
         with serve_s3(Path(folder)) as s3:
@@ -84,22 +84,6 @@ def _export(source: Database, destination: Path, rows: int, rows_per_part: int) 
     arguments = ["simulate", str(destination), "--export-id", EXPORT_ID, "--rows-per-part", str(rows_per_part)]
     subprocess.run([DBRESTORE, *arguments, "--dsn", source.dsn], check=True, stdout=subprocess.DEVNULL)
     source.drop()
-
-
-def _multiply(export: Path, names: Sequence[str]) -> None:
-    """Make of the export's only table several that hold the same rows, each with files of its own."""
-    [table_folder] = export.glob("*/public.events")
-    for name in names:
-        shutil.copytree(table_folder, table_folder.with_name(f"public.{name}"))
-    shutil.rmtree(table_folder)
-    [document] = export.glob("export_tables_info_*")
-    [entry] = json.loads(document.read_text())["perTableStatus"]
-    entries = [{**entry, "target": entry["target"].replace("public.events", f"public.{name}")} for name in names]
-    document.write_text(json.dumps({"perTableStatus": entries}))
-
-
-def _parquet_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*.parquet"))
 
 
 def _compare(

@@ -1,4 +1,7 @@
-"""The commands: names, help, exit codes."""
+"""The commands: names, help, exit codes.
+
+What only one command needs, and takes long to import, is imported by it: help is there at once.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
+from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from dbrestore import __version__
-from dbrestore.beside import restore_making
-from dbrestore.databases import problems_of
-from dbrestore.errors import DbrestoreError, InterruptedRunError, raise_problems
-from dbrestore.export.latest import find_latest
-from dbrestore.export.layout import read_export
-from dbrestore.export.opening import open_storage
-from dbrestore.finishing import FinishingOptions
+from dbrestore.errors import DbrestoreError, InterruptedRunError, UsageError, raise_problems
 from dbrestore.options import (
     AWS,
     BUILDS,
@@ -37,21 +35,8 @@ from dbrestore.options import (
 )
 from dbrestore.printing import printable
 from dbrestore.process_title import hide_passwords
-from dbrestore.progress import Progress
-from dbrestore.recovery import abort as run_abort
-from dbrestore.recovery import read_status
-from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines, status_lines, status_object
-from dbrestore.restore import make_plans
-from dbrestore.restore import restore as run_restore
-from dbrestore.running import RestoreOptions
 from dbrestore.settings import Settings  # noqa: TC001 - the options are made from it
-from dbrestore.signals import until_signalled
-from dbrestore.simulate import open_destination
-from dbrestore.simulate import simulate as run_simulation
-from dbrestore.target.connect import open_pool, translate_errors
-from dbrestore.target.faults import fault_of
-from dbrestore.verification.report import verified_lines, verified_object
-from dbrestore.verify import verify as run_verification
+from dbrestore.tune import Form, Machine, choose_settings, setting_lines, this_machine, undo_lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -59,7 +44,9 @@ if TYPE_CHECKING:
     from dbrestore.export.layout import Export
     from dbrestore.export.storage import Storage
     from dbrestore.plan import Plan
+    from dbrestore.running import RestoreOptions
     from dbrestore.simulate import Simulation
+    from dbrestore.target.recorded import Summary
     from dbrestore.verify import Verified
 
 Result = TypeVar("Result")
@@ -102,6 +89,10 @@ def restore(source: Source, *, settings: Settings) -> None:
 
 
 async def _restore(source: str, settings: Settings) -> None:
+    from dbrestore.beside import restore_making
+    from dbrestore.progress import Progress
+    from dbrestore.restore import restore as run_restore
+
     async with _opened(source, settings) as storage:
         options, progress = _restore_options(settings), Progress(verbose=settings.verbose)
         if settings.making is None:
@@ -117,7 +108,14 @@ def abort(*, settings: Settings) -> None:
 
     Example: dbrestore abort --dsn postgresql://me@localhost/shop
     """
-    _run(run_abort(settings.connection, _restore_options(settings), Progress()))
+    _run(_abort(settings))
+
+
+async def _abort(settings: Settings) -> None:
+    from dbrestore.progress import Progress
+    from dbrestore.recovery import abort as run_abort
+
+    await run_abort(settings.connection, _restore_options(settings), Progress())
 
 
 @app.command()
@@ -127,11 +125,19 @@ def status(*, settings: Settings, as_json: StatusJson = False) -> None:
 
     Example: dbrestore status --dsn postgresql://me@localhost/shop
     """
-    found = _run(read_status(settings.connection))
+    from dbrestore.report import status_lines, status_object
+
+    found = _run(_status(settings))
     if as_json:
         typer.echo(json.dumps(status_object(found), indent=2))
     else:
         _print(status_lines(found))
+
+
+async def _status(settings: Settings) -> Summary | None:
+    from dbrestore.recovery import read_status
+
+    return await read_status(settings.connection)
 
 
 @app.command()
@@ -143,6 +149,9 @@ def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
 
     Example: dbrestore plan ./my-export --dsn postgresql://me@localhost/shop
     """
+    from dbrestore.databases import problems_of
+    from dbrestore.report import plan_lines, plan_object
+
     made = _run(_plan(source, settings))
     if as_json:
         objects = [plan_object(each) for each in made]
@@ -153,6 +162,8 @@ def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
 
 
 async def _plan(source: str, settings: Settings) -> list[Plan]:
+    from dbrestore.restore import make_plans
+
     async with _opened(source, settings) as storage:
         return await make_plans(
             storage, settings.connection, _restore_options(settings), with_rows=not settings.no_rows
@@ -160,7 +171,9 @@ async def _plan(source: str, settings: Settings) -> list[Plan]:
 
 
 @app.command()
-@takes(*TARGET, *S3, "latest", *DATABASES, *SELECTION, *COMPARISON, "spool_dir", "spool_limit", "jobs", "deep")
+@takes(
+    *TARGET, *S3, *PATIENCE, "latest", *DATABASES, *SELECTION, *COMPARISON, "spool_dir", "spool_limit", "jobs", "deep"
+)
 def verify(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     """Compare a database with an export, and change nothing: the rows of each table, or with --deep every row.
 
@@ -168,10 +181,12 @@ def verify(source: Source, *, settings: Settings, as_json: Json = False) -> None
 
     Example: dbrestore verify ./my-export --deep --dsn postgresql://me@localhost/shop
     """
+    from dbrestore.verification.report import verified_lines, verified_object
+
     found = _run(_verify(source, settings))
     if as_json:
         objects = [verified_object(each) for each in found]
-        _print([json.dumps(objects if settings.databases.may_be_several else objects[0], indent=2)])
+        typer.echo(json.dumps(objects if settings.databases.may_be_several else objects[0], indent=2))
     else:
         _print(chain.from_iterable(verified_lines(each) for each in found))
         _complain(f"warning: {warning}" for each in found for warning in each.findings.warnings)
@@ -179,6 +194,8 @@ def verify(source: Source, *, settings: Settings, as_json: Json = False) -> None
 
 
 async def _verify(source: str, settings: Settings) -> list[Verified]:
+    from dbrestore.verify import verify as run_verification
+
     async with _opened(source, settings) as storage:
         return await run_verification(
             storage,
@@ -202,6 +219,8 @@ def list_export(
 
     Example: dbrestore list ./my-export --tables
     """
+    from dbrestore.report import export_lines, problem_lines
+
     export = _run(_list(source, settings))
     _print(export_lines(export, with_tables=tables))
     _complain([*(f"warning: {warning}" for warning in export.warnings)])
@@ -210,6 +229,8 @@ def list_export(
 
 
 async def _list(source: str, settings: Settings) -> Export:
+    from dbrestore.export.layout import read_export
+
     async with _opened(source, settings) as storage:
         return await read_export(storage)
 
@@ -233,6 +254,10 @@ def simulate(
 
 
 async def _simulate(settings: Settings, destination: str, export_id: str) -> Simulation:
+    from dbrestore.simulate import open_destination
+    from dbrestore.simulate import simulate as run_simulation
+    from dbrestore.target.connect import open_pool, translate_errors
+
     async with (
         open_destination(destination, export_id, settings.source) as files,
         open_pool(settings.connection, 1) as pool,
@@ -244,7 +269,46 @@ async def _simulate(settings: Settings, destination: str, export_id: str) -> Sim
                 )
 
 
+@app.command()
+def tune(
+    *,
+    form: Annotated[Form, typer.Option("--format", help="How the settings are written.")] = Form.CONF,
+    unsafe: Annotated[
+        bool, typer.Option("--unsafe", help="Also those with which a failing machine costs the whole cluster.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="How they go back to what they were.")] = False,
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", metavar="BYTES", help="Of the server's machine: 16GB. Default: of this one."),
+    ] = None,
+    cores: Annotated[
+        int | None,
+        typer.Option("--cores", min=1, metavar="NUMBER", help="Of the server's machine. Default: of this one."),
+    ] = None,
+) -> None:
+    """Print settings of a server for a bulk load: of one that is your own, with nobody else in it.
+
+    Changes nothing.
+
+    Example: dbrestore tune --format sql --memory 16GB
+    """
+    settings = choose_settings(_machine(memory, cores))
+    _print(undo_lines(settings, form) if undo else setting_lines(settings, form, unsafe=unsafe))
+
+
+def _machine(memory: str | None, cores: int | None) -> Machine:
+    here = this_machine()
+    try:
+        size = TypeAdapter(ByteSize).validate_python(memory) if memory else here.memory
+    except ValidationError:
+        raise UsageError(f"--memory {memory} is not a size", hint="Write it like 16GB or 512MiB.") from None
+    return Machine(size, cores or here.cores)
+
+
 def _restore_options(settings: Settings) -> RestoreOptions:
+    from dbrestore.finishing import FinishingOptions
+    from dbrestore.running import RestoreOptions
+
     return RestoreOptions(
         databases=settings.databases,
         choices=settings.choices,
@@ -263,6 +327,9 @@ def _restore_options(settings: Settings) -> RestoreOptions:
 @asynccontextmanager
 async def _opened(source: str, settings: Settings) -> AsyncIterator[Storage]:
     """The storage of the export that ``source`` and --latest name."""
+    from dbrestore.export.latest import find_latest
+    from dbrestore.export.opening import open_storage
+
     if settings.latest:
         async with open_storage(source, settings.source, _note) as exports:
             source = f"{source.rstrip('/')}/{await find_latest(exports, _note)}"
@@ -275,6 +342,8 @@ def _note(line: str) -> None:
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
+    from dbrestore.signals import until_signalled
+
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.get_loop().set_exception_handler(_report_unless_cut)
@@ -285,6 +354,8 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 
 def _report_unless_cut(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Nobody waits any more for an answer on a connection that was lost or cut; that is not worth a traceback."""
+    from dbrestore.target.faults import fault_of
+
     error = context.get("exception")
     if error is None or fault_of(error) is None:
         loop.default_exception_handler(context)
@@ -292,7 +363,7 @@ def _report_unless_cut(loop: asyncio.AbstractEventLoop, context: dict[str, Any])
 
 def _loop_factory() -> Any:
     try:
-        import uvloop  # noqa: PLC0415 - not on every platform
+        import uvloop  # not on every platform
     except ImportError:
         return None
     return uvloop.new_event_loop
@@ -329,6 +400,8 @@ def main() -> NoReturn:
     try:
         app()
     except DbrestoreError as error:
+        from dbrestore.report import problem_lines
+
         _complain(problem_lines(error))
         sys.exit(error.exit_code)
     sys.exit(0)

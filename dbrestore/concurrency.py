@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator
     from concurrent.futures import Executor
 
 Item = TypeVar("Item")
@@ -32,12 +32,19 @@ async def run_all(coroutines: Iterable[Coroutine[Any, Any, None]], at_a_time: in
         raise failed.exceptions[0] from None
 
 
-async def one_ahead(items: Iterator[Item], threads: Executor) -> AsyncGenerator[Item, None]:
-    """The items, of which a thread makes the next one while the last one is looked at. None ends them."""
+async def one_ahead(
+    items: Iterator[Item],
+    threads: Executor,
+    wait: Callable[[Awaitable[Item | None]], Awaitable[Item | None]] | None = None,
+) -> AsyncGenerator[Item, None]:
+    """The items, of which a thread makes the next one while the last one is looked at. None ends them.
+
+    ``wait`` waits for one in another way than ``await``: with a clock, say.
+    """
     take = partial(asyncio.get_running_loop().run_in_executor, threads, next, items, None)
     coming = take()
     try:
-        while (item := await coming) is not None:
+        while (item := await (wait(coming) if wait else coming)) is not None:
             coming = take()
             yield item
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -16,6 +16,7 @@ from dbrestore.export.rows import read_batches, read_value
 from dbrestore.target import journal
 from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translated, while_connected
 from dbrestore.target.freezing import make_new
+from dbrestore.timing import Timing
 from dbrestore.wire.fields import UnencodableError, shown_value
 from dbrestore.wire.registry import stream_encoder
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from dbrestore.export.storage import Content, Storage
     from dbrestore.plan import PlannedPart, PlannedTable
+    from dbrestore.timing import CopyClock
     from dbrestore.wire.registry import StreamEncoder
 
 FREEZE_BYTES = 1024**2
@@ -48,6 +50,7 @@ class Loader:
     """Statements that each transaction begins with."""
     is_journaled: bool = True
     """The target has a journal, by which no part is loaded twice."""
+    timing: Timing = field(default_factory=Timing)
 
     def expect(self, parts: Sequence[PlannedPart]) -> None:
         """``parts`` are going to be loaded soon."""
@@ -133,7 +136,11 @@ class Loader:
     async def _copy(
         self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart], *, freeze: bool = False
     ) -> None:
-        async with aclosing(self._stream(table, parts)) as stream, while_connected(connection):
+        async with (
+            self.timing.copy(table.table.oid) as clock,
+            aclosing(self._stream(table, parts, clock)) as stream,
+            while_connected(connection),
+        ):
             status = await connection.copy_to_table(
                 table.table.name,
                 schema_name=table.table.schema,
@@ -149,14 +156,16 @@ class Loader:
                 hint="A trigger of the target may have left out or added rows.",
             )
 
-    async def _stream(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> AsyncGenerator[Any, None]:
+    async def _stream(
+        self, table: PlannedTable, parts: Sequence[PlannedPart], clock: CopyClock
+    ) -> AsyncGenerator[Any, None]:
         encoder = stream_encoder(table.columns, table.copy_format)
         if encoder.header:
             yield encoder.header
         for part in parts:
-            async with self.storage.fetch(part.file) as content:
-                chunks = _encode_part(content, part, table, encoder)
-                async with aclosing(one_ahead(chunks, self.threads)) as ready:
+            async with clock.fetching(self.storage.fetch(part.file)) as content:
+                chunks = _encode_part(content, part, table, encoder, clock)
+                async with aclosing(one_ahead(chunks, self.threads, clock.wait_for_client)) as ready:
                     async for chunk in ready:
                         yield chunk
         if encoder.trailer:
@@ -190,11 +199,13 @@ class Loader:
             return shorten(shown_value(value))
 
 
-def _encode_part(content: Content, part: PlannedPart, table: PlannedTable, encoder: StreamEncoder) -> Iterator[Any]:
+def _encode_part(
+    content: Content, part: PlannedPart, table: PlannedTable, encoder: StreamEncoder, clock: CopyClock
+) -> Iterator[Any]:
     rows = 0
-    for batch in read_batches(content, part.file.key, [column.name for column in table.columns]):
+    for batch in clock.decode(read_batches(content, part.file.key, [column.name for column in table.columns])):
         try:
-            yield from encoder.encode(batch)
+            yield from clock.encode(encoder.encode(batch))
         except UnencodableError as error:
             raise InvalidValueError(
                 f"{_place(table, [part])}, row {rows + error.row + 1}, column {error.column}: "

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dbrestore.errors import DbrestoreError
     from dbrestore.plan import Plan, PlannedPart, PlannedTable
     from dbrestore.target.deferral.model import Step
+    from dbrestore.timing import RestoreTimes
 
 COMPLAINT_INTERVAL = 2.0
 """Seconds between two lines about faults of one kind."""
@@ -29,6 +30,17 @@ _VERIFIED = {
     Verification.COUNTS: "row counts verified",
     Verification.DEEP: "every row verified",
 }
+
+
+def time_lines(times: RestoreTimes) -> Iterator[str]:
+    """Where the time went, for people."""
+    yield f"time: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in times.stages.items())}"
+    total = times.total
+    yield (
+        f"in all jobs together: waiting for storage {total.waiting_for_storage:.1f} s, for decoding "
+        f"({total.decoding:.1f} s of work) and encoding ({total.encoding:.1f} s) {total.waiting_for_client:.1f} s, for "
+        f"the server {total.waiting_for_server:.1f} s; building keys and indexes {total.building:.1f} s"
+    )
 
 
 @dataclass(slots=True)
@@ -78,6 +90,11 @@ class Progress:
             reason = "; ".join(error.message.splitlines())
             self._say(f"{reason}; trying again in {pause:.1f} s")
 
+    def advise(self, hints: Iterable[str]) -> None:
+        """What might make the next restore faster."""
+        for hint in hints:
+            self._say(f"hint: {hint}")
+
     def loaded(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
         """Parts of a table are in the target."""
         rows = sum(part.rows for part in parts)
@@ -114,13 +131,15 @@ class Progress:
         """Seconds since the start."""
         return time.monotonic() - self.started
 
-    def finished(self, plan: Plan, verification: Verification = Verification.COUNTS) -> None:
-        """All is loaded, and verified in this way."""
+    def finished(self, plan: Plan, times: RestoreTimes, verification: Verification = Verification.COUNTS) -> None:
+        """All is loaded, and verified in this way, and took this time."""
         seconds = self.elapsed
         self._say(
             f"restored {len(plan.tables)} tables, {self._total:,} rows in {seconds:.1f} s "
             f"({self.rows / seconds:,.0f} rows/s); {_VERIFIED[verification]}"
         )
+        for line in time_lines(times):
+            self._say(line)
         self.started = time.monotonic()
 
     def _say(self, line: str) -> None:

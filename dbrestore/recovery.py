@@ -23,6 +23,7 @@ from dbrestore.target.recorded import Phase
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import survey
 from dbrestore.tasks import BUILDS, put_back_tasks
+from dbrestore.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +127,7 @@ async def _put_back(
         failures = await journal.read_failures(connection)
         memory = await choose_build_memory(connection, options.builds, options.maintenance_work_mem)
     putting_back = PuttingBack({step.key: step for step in steps}, memory)
-    tasks = list(put_back_tasks(putting_back, {}, {}))
+    tasks = list(put_back_tasks(putting_back, {}, {}, Timing()))
     await run_tasks(tasks, pool, options.workers, {BUILDS: options.builds}, patience)
     async with one_session(pool) as connection:
         await journal.finish(connection, keeps_schema=keeps_schema)

@@ -20,6 +20,7 @@ from dbrestore.running import Run, Unfinished
 from dbrestore.surveying import choose_databases, for_each, survey_both
 from dbrestore.target.connect import ConnectionSettings, open_pool
 from dbrestore.target.lock import only_run
+from dbrestore.timing import Stage, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -69,8 +70,10 @@ async def restore(
     """
     use_little_memory()
     patience = Patience(progress, options.retry_for)
-    export = await read_export(storage)
-    restoration = _Restoration(storage, export, connection, options, progress, patience, when_restored)
+    listing = Timing()
+    with listing.stage(Stage.LISTING):
+        export = await read_export(storage)
+    restoration = _Restoration(storage, export, connection, options, progress, patience, listing, when_restored)
     try:
         return await persist(restoration.attempt, patience)
     except BaseException:
@@ -92,6 +95,7 @@ class _Restoration:
     options: RestoreOptions
     progress: Progress
     patience: Patience
+    listing: Timing
     when_restored: Callable[[], Awaitable[None]] | None = None
     _footers: dict[str, Footer | PartError] = field(default_factory=dict)
     """By the keys of the parts."""
@@ -141,8 +145,10 @@ class _Restoration:
         if complete:
             return Run(complete, self.storage, pool, options, self.progress, self.patience, is_complete=True)
         schema = await settle_schema(pool, settings, name, options, self.progress, unfinished)
-        plan = await _plan(self.export, self.storage, pool, name, options, unfinished, footers=self._footers)
-        return Run(plan, self.storage, pool, options, self.progress, self.patience, unfinished, schema)
+        timing = Timing(dict(self.listing.stages))
+        with timing.stage(Stage.PLANNING):
+            plan = await _plan(self.export, self.storage, pool, name, options, unfinished, footers=self._footers)
+        return Run(plan, self.storage, pool, options, self.progress, self.patience, unfinished, schema, timing)
 
     async def _carry_out(self, name: str, run: Run, *, is_only: bool) -> None:
         if run.is_complete:

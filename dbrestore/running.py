@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dbrestore.advice import Observation, advise
 from dbrestore.databases import Databases
 from dbrestore.errors import raise_problems
 from dbrestore.finishing import Finishing, FinishingOptions
@@ -23,9 +24,11 @@ from dbrestore.target.deferral.policy import ForeignKeys, Policy
 from dbrestore.target.freezing import skips_wal
 from dbrestore.target.recorded import Phase
 from dbrestore.target.rows import truncate
+from dbrestore.target.server import read_server_state
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import IGNORE_FOREIGN_KEYS
 from dbrestore.tasks import BUILDS, LOADS, find_loads, find_whole, load_tasks, put_back_tasks
+from dbrestore.timing import Stage, Timing
 from dbrestore.verification.comparison import count_tables
 from dbrestore.verification.verdicts import Verification
 from dbrestore.verify import OTHER_WRITER_HINT, compare, find_problems
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from dbrestore.target.catalog import Table
     from dbrestore.target.deferral.model import Step
     from dbrestore.target.recorded import RecordedRun
+    from dbrestore.target.server import ServerState
 
 
 class Unfinished(StrEnum):
@@ -103,6 +107,7 @@ class Run:
     """The run that is gone on with."""
     schema: Schema | None = None
     """Whose post-data is made after the rows."""
+    timing: Timing = field(default_factory=Timing)
     is_complete: bool = False
     """There is nothing left to do but to remove the journal, if even that."""
 
@@ -122,20 +127,26 @@ class Run:
         self.progress.planned(self.plan, loaded)
         async with one_session(self.pool) as connection:
             whole = find_whole(self.plan, self.options.jobs) if await skips_wal(connection) else frozenset()
-        rows_before = await self._begin()
-        failures = await self._load_and_put_back(loaded, whole, memory)
-        if self.schema:
-            self.progress.note(f"making the keys, indexes and triggers of {self.schema.archive.path}")
-            failures += await self.schema.make_post_data(self.pool, self.options.builds, memory)
-        await self._enter(Phase.FINISHING)
-        finishing = Finishing(self.plan, self.options.finishing)
-        await finishing.run(self.pool, self.options.workers, self.patience)
-        await self._verify(rows_before)
+            before = await read_server_state(connection, memory)
+        with self.timing.stage(Stage.PREPARING):
+            rows_before = await self._begin()
+        with self.timing.loading():
+            failures = await self._load_and_put_back(loaded, whole, memory)
+            if self.schema:
+                self.progress.note(f"making the keys, indexes and triggers of {self.schema.archive.path}")
+                failures += await self.schema.make_post_data(self.pool, self.options.builds, memory)
+        with self.timing.stage(Stage.FINISHING):
+            await self._enter(Phase.FINISHING)
+            finishing = Finishing(self.plan, self.options.finishing)
+            await finishing.run(self.pool, self.options.workers, self.patience)
+        with self.timing.stage(Stage.VERIFYING):
+            await self._verify(rows_before)
         self.progress.warn(finishing.warnings)
         failures += finishing.failures
         if not failures:
             await self._enter(Phase.DONE)
-            self.progress.finished(self.plan, self.options.verification)
+            self.progress.finished(self.plan, self.timing.times(), self.options.verification)
+            self.progress.advise(await self._advice(before, memory))
         return failures
 
     async def close(self) -> None:
@@ -185,12 +196,16 @@ class Run:
         is_unchecked = self.plan.policy.foreign_keys is ForeignKeys.UNCHECKED
         with ThreadPoolExecutor(options.jobs, thread_name_prefix="encode") as threads:
             loader = Loader(
-                self.storage, threads, (IGNORE_FOREIGN_KEYS,) if is_unchecked else (), self.plan.is_journaled
+                self.storage,
+                threads,
+                (IGNORE_FOREIGN_KEYS,) if is_unchecked else (),
+                self.plan.is_journaled,
+                self.timing,
             )
             sizes = {table.table.oid: table.size for table in self.plan.tables}
             tasks = [
                 *load_tasks(remaining_plan(self.plan, loaded), loader, self.progress, options.jobs, whole=whole),
-                *put_back_tasks(putting_back, find_loads(self.plan), sizes),
+                *put_back_tasks(putting_back, find_loads(self.plan), sizes, self.timing),
             ]
             shares: dict[Hashable, int] = {LOADS: options.jobs, BUILDS: options.builds}
             await run_tasks(tasks, self.pool, options.workers, shares, self.patience)
@@ -202,6 +217,12 @@ class Run:
             return list(self.plan.deferral.steps), []
         async with one_session(self.pool) as connection:
             return await journal.read_steps(connection), await journal.read_failures(connection)
+
+    async def _advice(self, before: ServerState | None, memory: str) -> list[str]:
+        """What might make the next restore faster."""
+        async with one_session(self.pool) as connection:
+            after = await read_server_state(connection, memory)
+        return advise(Observation(before, after, self.timing.times())) if before and after else []
 
     async def _enter(self, phase: Phase) -> None:
         if self.plan.is_journaled:

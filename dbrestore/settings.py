@@ -9,22 +9,24 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BeforeValidator, ByteSize, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from dbrestore.archive.archive import ArchiveOptions
-from dbrestore.beside import Making
 from dbrestore.databases import Databases
 from dbrestore.export.opening import SourceSettings
 from dbrestore.planning.choices import Choices, IfNotEmpty, InheritedRows, PartitionFolders
-from dbrestore.running import Unfinished
-from dbrestore.target.connect import ConnectionSettings
 from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
 from dbrestore.target.iam import IamOptions
 from dbrestore.target.tls import TlsMode, TlsOptions
 from dbrestore.verification.verdicts import Verification
+
+if TYPE_CHECKING:
+    from dbrestore.archive.archive import ArchiveOptions
+    from dbrestore.beside import Making
+    from dbrestore.running import Unfinished
+    from dbrestore.target.connect import ConnectionSettings
 
 ENVIRONMENT_PREFIX = "DBRESTORE_"
 MOST_JOBS_BY_DEFAULT = 8
@@ -233,6 +235,8 @@ class Settings(BaseSettings):
     @property
     def connection(self) -> ConnectionSettings:
         """Where the target is."""
+        from dbrestore.target.connect import ConnectionSettings
+
         return ConnectionSettings(
             self.dsn,
             self.db_host,
@@ -246,6 +250,8 @@ class Settings(BaseSettings):
     @property
     def archive(self) -> ArchiveOptions | None:
         """What makes the schema of the target."""
+        from dbrestore.archive.archive import ArchiveOptions
+
         if self.schema is None:
             return None
         return ArchiveOptions(self.schema, self.pg_bindir, self.keep_owners, self.skip_extensions)
@@ -253,6 +259,8 @@ class Settings(BaseSettings):
     @property
     def making(self) -> Making | None:
         """What is made of databases; None if they are there and stay in their place."""
+        from dbrestore.beside import Making
+
         if not (self.create or self.swap):
             return None
         return Making(self.create, self.swap, self.drop_old, self.pg_bindir)
@@ -265,6 +273,8 @@ class Settings(BaseSettings):
     @property
     def unfinished(self) -> Unfinished:
         """What is done where an earlier run did not come to its end."""
+        from dbrestore.running import Unfinished
+
         if self.resume:
             return Unfinished.RESUME
         return Unfinished.RESTART if self.restart else Unfinished.REFUSE

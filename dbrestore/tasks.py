@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from dbrestore.plan import Plan, PlannedPart, PlannedTable
     from dbrestore.progress import Progress
     from dbrestore.target.deferral.execution import PuttingBack
+    from dbrestore.target.deferral.model import Step
+    from dbrestore.timing import Timing
 
     LoadTables: TypeAlias = Callable[[asyncpg.Connection, Sequence[PlannedTable]], Awaitable[None]]
 
@@ -144,7 +146,7 @@ async def _load_together(
 
 
 def put_back_tasks(
-    putting_back: PuttingBack, loads: Mapping[int, Iterable[Hashable]], sizes: Mapping[int, int]
+    putting_back: PuttingBack, loads: Mapping[int, Iterable[Hashable]], sizes: Mapping[int, int], timing: Timing
 ) -> Iterator[Task]:
     """A task or milestone for each step.
 
@@ -154,11 +156,16 @@ def put_back_tasks(
         waits = (key for key in (*step.needs, *step.after) if key in putting_back.steps)
         yield Task(
             step.key,
-            partial(putting_back.take, step) if step.statements else None,
+            partial(_put_back, putting_back, timing, step) if step.statements else None,
             frozenset((*waits, *loads.get(step.table_oid, ()))),
             sizes.get(step.table_oid, 0),
             frozenset((*step.alone, *([BUILDS] if step.reads_rows else []))),
         )
+
+
+async def _put_back(putting_back: PuttingBack, timing: Timing, step: Step, connection: asyncpg.Connection) -> None:
+    with timing.build(step.table_oid):
+        await putting_back.take(step, connection)
 
 
 def find_loads(plan: Plan) -> dict[int, set[int]]:

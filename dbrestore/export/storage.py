@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
-
-import pyarrow as pa
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
-Content: TypeAlias = Path | pa.Buffer
+    import pyarrow as pa
+
+Content: TypeAlias = "Path | pa.Buffer"
 """A whole file: where it is, or its bytes."""
 
 

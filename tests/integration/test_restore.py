@@ -317,10 +317,12 @@ async def test_every_part_is_told_of_where_that_is_wanted(database: Database, tm
     exported = await export_database(database, tmp_path, rows_per_part=2)
     database.execute("TRUNCATE items")
     _, said = await restore_export(exported, database, verbose=True)
-    first, *parts, last = said.splitlines()
+    first, *parts, last, stages, jobs = said.splitlines()
     assert first == f"restoring 1 tables, 5 rows of friday ({database.name}) into {database.name}"
     assert sorted(line.partition("rows of")[0] for line in parts) == ["public.items: 1 ", *["public.items: 2 "] * 2]
     assert last.startswith("restored 1 tables, 5 rows in ")
+    assert stages.startswith("time: listing 0.")
+    assert jobs.startswith("in all jobs together: waiting for storage 0.")
 
 
 async def test_a_problem_stops_a_restore_before_anything_is_loaded(database: Database, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 from typer.main import get_command
@@ -8,8 +10,10 @@ from typer.main import get_command
 from dbrestore.cli import app
 from dbrestore.settings import ENVIRONMENT_PREFIX, Settings
 
-COMMANDS = ("abort", "list", "plan", "restore", "simulate", "status", "verify")
-NO_SETTINGS = {"--json", "--tables", "--export-id", "--help"}
+COMMANDS = ("abort", "list", "plan", "restore", "simulate", "status", "tune", "verify")
+NO_SETTINGS = {
+    "--json", "--tables", "--export-id", "--help", "--format", "--unsafe", "--undo", "--memory", "--cores"
+}  # fmt: skip
 """What only one call can want."""
 
 
@@ -42,3 +46,13 @@ def test_every_setting_is_an_option_of_some_command() -> None:
 def test_every_command_has_an_example(command: str) -> None:
     help_text = get_command(app).commands[command].help  # type: ignore[attr-defined]
     assert re.search(rf"^Example: dbrestore {command} \S", help_text, re.MULTILINE)
+
+
+def test_help_imports_nothing_that_takes_long() -> None:
+    script = "import sys, dbrestore.cli as cli; sys.argv[1:] = ['restore', '--help']; cli.main()"
+    imported = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", script], capture_output=True, text=True, check=True
+    ).stderr
+    names = {line.rpartition("|")[2].strip() for line in imported.splitlines()}
+    assert "dbrestore.cli" in names
+    assert names.isdisjoint({"pyarrow", "asyncpg", "aiobotocore", "botocore", "numpy", "uvloop"})

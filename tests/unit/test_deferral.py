@@ -10,6 +10,7 @@ from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
 from dbrestore.target.post_data import ForeignKey, Index, KeyConstraint, Kind, PostData
 from dbrestore.target.triggers import TriggerSuspension
 from dbrestore.tasks import put_back_tasks
+from dbrestore.timing import Timing
 from tests.unit.plans import LOCK_CAPACITY, foreign_key
 
 if TYPE_CHECKING:
@@ -249,7 +250,9 @@ def test_a_policy_says_what_comes_down(policy: Policy, kinds: list[str]) -> None
 def test_the_tasks_of_putting_back_wait_for_the_loads_of_their_tables() -> None:
     deferral = defer([index(10, 1, constraint=PRIMARY)], [foreign_key(20, 2, 1, index_oid=10)])
     putting_back = PuttingBack(steps(deferral), "64MB")
-    tasks: dict[object, Task] = {task.key: task for task in put_back_tasks(putting_back, {1: {1}, 2: {2}}, {1: 700})}
+    tasks: dict[object, Task] = {
+        task.key: task for task in put_back_tasks(putting_back, {1: {1}, 2: {2}}, {1: 700}, Timing())
+    }
     assert tasks["build 10"].after == {1}
     assert tasks["build 10"].cost == 700
     assert 2 in tasks["ready 2"].after

@@ -1,0 +1,1 @@
+"""dbrestore beside its alternatives, on the same data and server: `make bench`."""

@@ -1,0 +1,87 @@
+"""What a restore is meant to reach, and whether it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.suite.tables import OURS, ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from benchmarks.suite.running import Outcomes
+
+LIMIT = "psql"
+"""The contender that does nothing but feed the server, and need not be beaten."""
+ROW_WISE_RATE = 88_000
+"""Rows/s of a loader that makes a Python object of each value."""
+TIMES_ROW_WISE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """dbrestore's time is at most ``share`` of another's on a data set."""
+
+    data_set: str
+    other: str
+    share: float
+    jobs: int | None = None
+    """For this number of jobs only."""
+
+
+GOALS = (
+    Goal("twelve", "pg_restore", 0.75),
+    Goal("tpch", "pg_restore", 0.75),
+    Goal("skewed", "pg_restore", 0.55),
+    Goal("small", "pg_restore", 1.0),
+    Goal("twelve", LIMIT, 1.15, jobs=1),
+)
+
+
+def goal_lines(
+    outcomes: Mapping[str, Outcomes], rows: Mapping[str, int], others: Sequence[str], jobs: Sequence[int]
+) -> Iterator[str]:
+    """A table of goals; ``rows`` are those of each data set, ``others`` the contenders that load all of them."""
+    yield from ("### Goals", "", "| dbrestore against | on | at most | measured | |", "|---|---|---|---|---|")
+    for goal in GOALS:
+        if goal.data_set in outcomes:
+            yield from _line(goal, outcomes[goal.data_set], jobs)
+    if "twelve" in outcomes:
+        yield from _rate_line(outcomes["twelve"], rows["twelve"], jobs[0])
+    for other in others:
+        if other not in (OURS, LIMIT):
+            yield from _never_slower(other, outcomes, jobs)
+
+
+def _never_slower(other: str, outcomes: Mapping[str, Outcomes], jobs: Sequence[int]) -> Iterator[str]:
+    shares = [
+        (share, data_set, number)
+        for data_set, found in outcomes.items()
+        for number in jobs
+        if (share := ratio(found, other, number)) is not None
+    ]
+    if shares:
+        share, data_set, number = max(shares)
+        measured = f"at worst {share:.2f} ({data_set}, N = {number})"
+        yield f"| {other} | every data set | 1.00 | {measured} | {_verdict(share <= 1)} |"
+
+
+def _line(goal: Goal, outcomes: Outcomes, jobs: Sequence[int]) -> Iterator[str]:
+    wanted = [number for number in jobs if goal.jobs in (None, number)]
+    shares = [(number, share) for number in wanted if (share := ratio(outcomes, goal.other, number)) is not None]
+    if shares:
+        measured = ", ".join(f"{share:.2f} (N = {number})" for number, share in shares)
+        verdict = _verdict(all(share <= goal.share for _, share in shares))
+        yield f"| {goal.other} | {goal.data_set} | {goal.share:.2f} | {measured} | {verdict} |"
+
+
+def _rate_line(outcomes: Outcomes, rows: int, jobs: int) -> Iterator[str]:
+    if ours := outcomes.median(OURS, jobs):
+        rate, wanted = rows / ours.seconds, ROW_WISE_RATE * TIMES_ROW_WISE
+        verdict = _verdict(rate >= wanted)
+        yield f"| row-wise | twelve | at least {wanted:,} rows/s | {rate:,.0f} rows/s (N = {jobs}) | {verdict} |"
+
+
+def _verdict(is_met: bool) -> str:
+    return "met" if is_met else "not met"
