@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -14,6 +16,7 @@ import typer
 from dbrestore import __version__
 from dbrestore.databases import problems_of
 from dbrestore.errors import DbrestoreError, InterruptedRunError, raise_problems
+from dbrestore.events import Level
 from dbrestore.export.latest import find_latest
 from dbrestore.export.layout import read_export
 from dbrestore.export.opening import open_storage
@@ -24,16 +27,23 @@ from dbrestore.options import (
     DIFFERENCES,
     FINISHING,
     POLICY,
+    RECORDS,
     S3,
     SELECTION,
+    TALK,
     TARGET,
     UNFINISHED,
     takes,
 )
+from dbrestore.printable import printable
 from dbrestore.progress import Progress
 from dbrestore.recovery import abort as run_abort
 from dbrestore.recovery import read_status
 from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines, status_lines, status_object
+from dbrestore.report.files import write_whole
+from dbrestore.report.levels import level_graph
+from dbrestore.report.mermaid import mermaid_lines
+from dbrestore.report.runs import Conditions
 from dbrestore.restore import make_plans
 from dbrestore.restore import restore as run_restore
 from dbrestore.running import RestoreOptions
@@ -42,16 +52,23 @@ from dbrestore.signals import until_signalled
 from dbrestore.simulate import open_destination
 from dbrestore.simulate import simulate as run_simulation
 from dbrestore.target.connect import open_pool, translate_errors
+from dbrestore.views.choosing import choose_view
+from dbrestore.views.lines import Lines
+from dbrestore.views.report_files import ReportFiles
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 
     from dbrestore.export.layout import Export
+    from dbrestore.export.opening import Notify
     from dbrestore.export.storage import Storage
     from dbrestore.plan import Plan
     from dbrestore.simulate import Simulation
+    from dbrestore.views.view import View
 
 Result = TypeVar("Result")
+
+GRAPH_FORMATS = ("mermaid", "svg")
 
 EXIT_CODES = """
 Exit codes: 0 done, 1 anything not named here, 2 wrong usage, 3 the export, 4 the target, 5 the data, 6 verification,
@@ -78,7 +95,7 @@ StatusJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON
 @app.command()
 @takes(
     *TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
-    "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, "verbose",
+    "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, *TALK, *RECORDS,
 )  # fmt: skip
 def restore(source: Source, *, settings: Settings) -> None:
     """Load an export into a database that has its complete schema and no rows.
@@ -87,22 +104,49 @@ def restore(source: Source, *, settings: Settings) -> None:
 
     Example: dbrestore restore s3://my-bucket/exports/friday --dsn postgresql://me@localhost/shop
     """
-    _run(_restore(source, settings))
+    with _shown(settings, "restore", source) as progress:
+        _run(_restore(source, settings, progress))
 
 
-async def _restore(source: str, settings: Settings) -> None:
-    async with _opened(source, settings) as storage:
-        await run_restore(storage, settings.connection, _restore_options(settings), Progress(verbose=settings.verbose))
+async def _restore(source: str, settings: Settings, progress: Progress) -> None:
+    async with progress.ticking(), _opened(source, settings, progress.note) as storage:
+        await run_restore(storage, settings.connection, _restore_options(settings), progress)
 
 
 @app.command()
-@takes(*TARGET, "jobs", *BUILDS)
+@takes(*TARGET, "jobs", *BUILDS, *TALK, *RECORDS)
 def abort(*, settings: Settings) -> None:
     """Put back the keys, indexes and triggers that an unfinished restore took down. Keeps the rows.
 
     Example: dbrestore abort --dsn postgresql://me@localhost/shop
     """
-    _run(run_abort(settings.connection, _restore_options(settings), Progress()))
+    with _shown(settings, "abort") as progress:
+        _run(_abort(settings, progress))
+
+
+async def _abort(settings: Settings, progress: Progress) -> None:
+    async with progress.ticking():
+        await run_abort(settings.connection, _restore_options(settings), progress)
+
+
+@contextmanager
+def _shown(settings: Settings, command: str, source: str = "") -> Iterator[Progress]:
+    """The progress of a command, shown and recorded as it is wished, with whatever ends the block."""
+    views: list[View] = [choose_view(sys.stderr, settings.level, as_json=settings.json_logs)]
+    if settings.report:
+        views.append(ReportFiles(settings.report, Conditions(command, source, settings.shown)))
+    if settings.metrics_file:
+        from dbrestore.views.metrics_file import MetricsFile  # noqa: PLC0415 - takes a while
+
+        views.append(MetricsFile(settings.metrics_file))
+    progress = Progress(views)
+    try:
+        with progress.shown():
+            yield progress
+    except DbrestoreError as error:
+        if settings.json_logs and progress.tally.failed:  # it is told
+            raise typer.Exit(error.exit_code) from error
+        raise
 
 
 @app.command()
@@ -117,7 +161,7 @@ def status(*, settings: Settings, as_json: StatusJson = False) -> None:
 
 
 @app.command()
-@takes(*TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, "no_rows")
+@takes(*TARGET, *S3, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, "no_rows", "full", "graph", "trace")
 def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     """Show what a restore would do, and all that stands in its way. Changes nothing.
 
@@ -126,18 +170,44 @@ def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     Example: dbrestore plan ./my-export --dsn postgresql://me@localhost/shop
     """
     made = _run(_plan(source, settings))
+    if settings.graph:
+        _draw(made, settings.graph)
     if as_json:
         objects = [plan_object(each) for each in made]
         _print([json.dumps(objects if settings.databases.may_be_several else objects[0], indent=2)])
-    else:
-        _print(chain.from_iterable(plan_lines(each) for each in made))
+    elif settings.graph not in GRAPH_FORMATS:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        is_full = settings.full or width is None
+        _print(chain.from_iterable(plan_lines(each, is_full=is_full, width=width) for each in made))
     raise_problems(problems_of(made))
+
+
+def _draw(plans: Sequence[Plan], wanted: str) -> None:
+    """Draw the levels of each plan: to stdout, or to a file; of several, each has its database in its name."""
+    for each in plans:
+        graph = level_graph(each)
+        path = Path(wanted)
+        suffix = wanted if wanted in GRAPH_FORMATS else path.suffix[1:]
+        if suffix == "svg":
+            from dbrestore.report.rendering import render_levels  # noqa: PLC0415 - with Jinja, which others need not
+
+            text = f"{render_levels(graph)}\n"
+        else:
+            text = "\n".join((*mermaid_lines(graph), ""))
+        if wanted in GRAPH_FORMATS:
+            typer.echo(text, nl=False)
+        else:
+            write_whole(path if len(plans) == 1 else path.with_stem(f"{path.stem}-{each.source_database}"), text)
 
 
 async def _plan(source: str, settings: Settings) -> list[Plan]:
     async with _opened(source, settings) as storage:
         return await make_plans(
-            storage, settings.connection, _restore_options(settings), with_rows=not settings.no_rows
+            storage,
+            settings.connection,
+            _restore_options(settings),
+            with_rows=not settings.no_rows,
+            on_statement=Progress([Lines(sys.stderr, Level.TRACE)]).executed if settings.trace else None,
         )
 
 
@@ -208,18 +278,18 @@ def _restore_options(settings: Settings) -> RestoreOptions:
     )
 
 
-@asynccontextmanager
-async def _opened(source: str, settings: Settings) -> AsyncIterator[Storage]:
-    """The storage of the export that ``source`` and --latest name."""
-    if settings.latest:
-        async with open_storage(source, settings.source, _note) as exports:
-            source = f"{source.rstrip('/')}/{await find_latest(exports, _note)}"
-    async with open_storage(source, settings.source, _note) as storage:
-        yield storage
-
-
 def _note(line: str) -> None:
     _complain([line])
+
+
+@asynccontextmanager
+async def _opened(source: str, settings: Settings, notify: Notify = _note) -> AsyncIterator[Storage]:
+    """The storage of the export that ``source`` and --latest name."""
+    if settings.latest:
+        async with open_storage(source, settings.source, notify) as exports:
+            source = f"{source.rstrip('/')}/{await find_latest(exports, notify)}"
+    async with open_storage(source, settings.source, notify) as storage:
+        yield storage
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -252,7 +322,7 @@ def _print(lines: Iterable[str]) -> None:
 
 def _complain(lines: Iterable[str]) -> None:
     for line in lines:
-        typer.echo(line, err=True)
+        typer.echo(printable(line), err=True)
 
 
 def _show_version(wanted: bool) -> None:

@@ -32,8 +32,10 @@ POLICY = ("foreign_keys", "indexes")
 BUILDS = ("index_jobs", "maintenance_work_mem")
 UNFINISHED = ("resume", "restart")
 FINISHING = ("refresh", "analyze", "vacuum")
+TALK = ("quiet", "verbose", "trace", "json_logs")
+RECORDS = ("report", "metrics_file")
 
-METAVARS = {ByteSize: "BYTES", Path: "FOLDER", int: "NUMBER", float: "SECONDS"}
+METAVARS = {ByteSize: "BYTES", Path: "PATH", int: "NUMBER", float: "SECONDS"}
 
 
 def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -94,7 +96,7 @@ def _metavar(annotation: Any) -> str | None:
     if annotation is bool:
         return None
     if get_origin(annotation) is tuple:
-        return "NAMES"
+        return "FILE" if Path in get_args(annotation) else "NAMES"
     kinds = get_args(annotation) or (annotation,)
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, Enum):

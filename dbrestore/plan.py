@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from dbrestore.planning.partitions import PartitionChoice
     from dbrestore.target.catalog import Catalog, Table
     from dbrestore.target.journal import Journal
+    from dbrestore.target.post_data import ForeignKey
     from dbrestore.target.recorded import RecordedRun
     from dbrestore.target.survey import Survey
 
@@ -124,6 +125,8 @@ class Plan:
     """What is emptied before anything is loaded, by a TRUNCATE for each group."""
     skipped: frozenset[int] = frozenset()
     """Oids of the tables that are left alone because they have rows."""
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    """All that are declared in the target, whatever becomes of them."""
     is_journaled: bool = True
     """The role may keep a journal. Without one, nothing comes down and the run cannot be resumed."""
 
@@ -189,6 +192,7 @@ def build_plan(draft: Draft, footers: Footers, policy: Policy, resumed: Recorded
         milestones=order.milestones,
         truncated=existing.truncated,
         skipped=frozenset(existing.skipped),
+        foreign_keys=target.post_data.declared_keys,
         is_journaled=target.journal.obstacle is None,
     )
 

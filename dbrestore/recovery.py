@@ -9,7 +9,7 @@ from dbrestore.planning.choices import IfNotEmpty
 from dbrestore.planning.existing import treat_existing
 from dbrestore.planning.families import Families
 from dbrestore.planning.naming import list_names
-from dbrestore.running import Unfinished, empty
+from dbrestore.running import Unfinished, empty, pool_size
 from dbrestore.scheduler import run_tasks
 from dbrestore.target import journal
 from dbrestore.target.connect import ConnectionSettings, make_durable, open_pool
@@ -19,6 +19,7 @@ from dbrestore.target.recorded import Phase
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import survey
 from dbrestore.tasks import BUILDS, put_back_tasks
+from dbrestore.watching import watching
 
 if TYPE_CHECKING:
     import asyncpg
@@ -80,7 +81,10 @@ async def _put_back(pool: asyncpg.Pool, options: RestoreOptions, progress: Progr
         failures = await journal.read_failures(connection)
         memory = await choose_build_memory(connection, options.builds, options.maintenance_work_mem)
     putting_back = PuttingBack({step.key: step for step in steps}, memory)
-    await run_tasks(list(put_back_tasks(putting_back, {}, {})), pool, options.workers, {BUILDS: options.builds})
+    tasks = list(put_back_tasks(putting_back, {}, {}, progress))
+    progress.enter("putting back")
+    async with watching(pool, progress):
+        await run_tasks(tasks, pool, options.workers, {BUILDS: options.builds})
     async with one_session(pool) as connection:
         await journal.finish(connection)
         await make_durable(connection)
@@ -94,7 +98,7 @@ async def abort(connection: ConnectionSettings, options: RestoreOptions, progres
 
     Raises a DbrestoreError for what cannot be put back, which then stays in the journal.
     """
-    async with open_pool(connection, options.workers + 1) as pool, only_run(pool):
+    async with open_pool(connection, pool_size(options), progress.on_statement) as pool, only_run(pool):
         async with one_session(pool) as first:
             run = await journal.read_run(first)
         if run is None:

@@ -15,7 +15,7 @@ from dbrestore.plan import Plan, build_plan
 from dbrestore.planning.draft import draft_plan
 from dbrestore.planning.resumption import find_changes, record_plan
 from dbrestore.recovery import settle_unfinished
-from dbrestore.running import Run
+from dbrestore.running import Run, pool_size
 from dbrestore.target.connect import ConnectionSettings, open_pool
 from dbrestore.target.journal import only_run
 from dbrestore.target.sessions import one_session
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dbrestore.export.storage import Storage
     from dbrestore.progress import Progress
     from dbrestore.running import RestoreOptions
+    from dbrestore.target.connect import OnStatement
     from dbrestore.target.recorded import RecordedRun
 
     Made = TypeVar("Made")
@@ -40,7 +41,12 @@ FOOTER_READS = 32
 
 
 async def make_plans(
-    storage: Storage, connection: ConnectionSettings, options: RestoreOptions, *, with_rows: bool = True
+    storage: Storage,
+    connection: ConnectionSettings,
+    options: RestoreOptions,
+    *,
+    with_rows: bool = True,
+    on_statement: OnStatement | None = None,
 ) -> list[Plan]:
     """The plan of each database's restore, with all problems, changing nothing.
 
@@ -50,7 +56,7 @@ async def make_plans(
     export = await read_export(storage)
 
     async def plan(name: str) -> Plan:
-        async with open_pool(connection.of_database(name), 1) as pool:
+        async with open_pool(connection.of_database(name), 1, on_statement) as pool:
             return await _plan(export, storage, pool, name, options, with_rows=with_rows)
 
     return await _for_each(_chosen(export, connection, options), plan)
@@ -66,13 +72,17 @@ async def restore(
     puts things back; but rows that only a key refuses stop nothing else, and are raised at the end.
     """
     use_little_memory()
+    progress.enter("reading the export")
     export = await read_export(storage)
     async with AsyncExitStack() as stack:
 
         async def plan(name: str) -> Run:
-            pool = await stack.enter_async_context(open_pool(connection.of_database(name), options.workers + 1))
+            pool = await stack.enter_async_context(
+                open_pool(connection.of_database(name), pool_size(options), progress.on_statement)
+            )
             await stack.enter_async_context(only_run(pool))
             unfinished = await settle_unfinished(pool, options, progress)
+            progress.enter("planning")
             made = await _plan(export, storage, pool, name, options, unfinished)
             return Run(made, storage, pool, options, progress, unfinished)
 

@@ -24,6 +24,7 @@ from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import IGNORE_FOREIGN_KEYS
 from dbrestore.tasks import BUILDS, LOADS, find_loads, load_tasks, put_back_tasks
 from dbrestore.verify import count_tables, verify_counts
+from dbrestore.watching import watching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,11 +101,14 @@ class Run:
         async with one_session(self.pool) as connection:
             memory = await choose_build_memory(connection, self.options.builds, self.options.maintenance_work_mem)
         with self.progress.telling_how_to_go_on(is_journaled=self.plan.is_journaled):
+            self.progress.enter(Phase.TAKING_DOWN)
             rows_before = await self._begin()
-            failures = await self._load_and_put_back(loaded, memory)
-            await self._enter(Phase.FINISHING)
-            finishing = Finishing(self.plan, self.options.finishing)
-            await finishing.run(self.pool, self.options.workers)
+            finishing = Finishing(self.plan, self.options.finishing, self.progress)
+            async with watching(self.pool, self.progress):
+                failures = await self._load_and_put_back(loaded, memory)
+                await self._enter(Phase.FINISHING)
+                await finishing.run(self.pool, self.options.workers)
+            self.progress.enter("verifying")
             await verify_counts(self.plan, rows_before, self.pool, self.options.workers)
         self.progress.warn(finishing.warnings)
         failures += finishing.failures
@@ -148,9 +152,10 @@ class Run:
                 self.storage, threads, (IGNORE_FOREIGN_KEYS,) if is_unchecked else (), self.plan.is_journaled
             )
             sizes = {table.table.oid: table.size for table in self.plan.tables}
+            self.progress.putting_back(steps)
             tasks = [
                 *load_tasks(remaining_plan(self.plan, loaded), loader, self.progress),
-                *put_back_tasks(putting_back, find_loads(self.plan), sizes),
+                *put_back_tasks(putting_back, find_loads(self.plan), sizes, self.progress),
             ]
             await run_tasks(tasks, self.pool, options.workers, {LOADS: options.jobs, BUILDS: options.builds})
         return [*earlier_failures, *putting_back.failures]
@@ -163,9 +168,15 @@ class Run:
             return await journal.read_steps(connection), await journal.read_failures(connection)
 
     async def _enter(self, phase: Phase) -> None:
+        self.progress.enter(phase)
         if self.plan.is_journaled:
             async with one_session(self.pool) as connection:
                 await journal.enter(connection, phase)
+
+
+def pool_size(options: RestoreOptions) -> int:
+    """Connections of a run: those that do something, one that keeps others off, one that asks how far the server is."""
+    return options.workers + 2
 
 
 async def empty(truncated: Sequence[Sequence[Table]], pool: asyncpg.Pool) -> None:

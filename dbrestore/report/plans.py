@@ -1,73 +1,161 @@
-"""What people and programs read of an export and of a plan."""
+"""A plan, as people and programs read it."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import asdict
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dbrestore.errors import DbrestoreError, SeveralProblemsError
-from dbrestore.target.journal import UNFINISHED_HINT
+from dbrestore.printable import printable
+from dbrestore.report.columns import aligned
+from dbrestore.report.levels import level_graph
+from dbrestore.report.quantities import counted, readable_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from dbrestore.export.layout import Export, ExportedTable
     from dbrestore.plan import Plan, PlannedTable
     from dbrestore.target.deferral.model import Deferral
-    from dbrestore.target.recorded import Summary
 
-UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-UNIT = 1024
 KEPT_SHOWN = 20
-"""Things that stay in place, in a plan for people."""
+"""Things of one sort that are listed, in a plan for people."""
+TABLES_SHOWN = 30
+"""In a short plan; one that is little longer is shown in full."""
+HEADING = ("LEVEL", "TABLE", "PARTS", "ROWS", "SIZE", "FORMAT")
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
-    """A plan for people."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a plan: a table, or the partitions of one."""
+
+    name: str
+    tables: tuple[PlannedTable, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all."""
+        return sum(table.size for table in self.tables)
+
+    @property
+    def rows(self) -> str:
+        """Of all, or a question mark."""
+        return _rows(self.tables)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """As the heading names them."""
+        formats = {table.copy_format.value for table in self.tables}
+        levels = sorted({table.level for table in self.tables})
+        return (
+            str(levels[0]) if len(levels) == 1 else f"{levels[0]}-{levels[-1]}",
+            self.name,
+            f"{sum(len(table.parts) for table in self.tables):,}",
+            self.rows,
+            readable_bytes(self.size),
+            formats.pop() if len(formats) == 1 else "both",
+        )
+
+
+def plan_lines(plan: Plan, *, is_full: bool = True, width: int | None = None) -> Iterator[str]:
+    """A plan for people: a summary, the tables, what comes down, and last what they have to know.
+
+    One that is not ``is_full`` has the largest tables only, and a line for the partitions of one. ``width`` is the
+    terminal's.
+    """
+    yield from map(printable, _head_lines(plan))
+    yield from _table_lines(plan, is_full=is_full, width=width)
+    yield from map(printable, _detail_lines(plan, is_full=is_full))
+    yield from map(printable, _last_lines(plan))
+
+
+def _head_lines(plan: Plan) -> Iterator[str]:
+    tables = plan.tables
     yield f"{plan.export_id}: {plan.source_database} into {plan.target_database}"
+    schemas = {table.table.schema for table in tables}
+    parts = sum(len(table.parts) for table in tables)
+    size = sum(table.size for table in tables)
+    line = counted(len(tables), "table") + (f" of {len(schemas)} schemas" if len(schemas) > 1 else "")
+    yield f"{line}, {counted(parts, 'part')}, {_rows(tables)} rows, {readable_bytes(size)}"
     yield ""
-    yield from _aligned(
-        [
-            ("LEVEL", "TABLE", "PARTS", "ROWS", "SIZE", "FORMAT"),
-            *(
-                (
-                    str(table.level),
-                    table.table.dotted,
-                    f"{len(table.parts):,}",
-                    f"{table.rows:,}" if table.is_counted else "?",
-                    readable_bytes(table.size),
-                    table.copy_format.value,
-                )
-                for table in plan.tables
-            ),
-        ],
-        right={0, 2, 3, 4},
-    )
+
+
+def _rows(tables: Sequence[PlannedTable]) -> str:
+    return f"{sum(table.rows for table in tables):,}" if all(table.is_counted for table in tables) else "?"
+
+
+def _table_lines(plan: Plan, *, is_full: bool, width: int | None) -> Iterator[str]:
+    entries = [Entry(table.table.dotted, (table,)) for table in plan.tables] if is_full else _grouped(plan)
+    shown = entries
+    if not is_full and len(entries) > TABLES_SHOWN + TABLES_SHOWN // 2:
+        largest = sorted(entries, key=lambda entry: -entry.size)[:TABLES_SHOWN]
+        names = {entry.name for entry in largest}
+        shown = [entry for entry in entries if entry.name in names]
+    yield from aligned([HEADING, *(entry.cells for entry in shown)], {0, 2, 3, 4}, width)
+    if left := [entry for entry in entries if entry not in shown]:
+        tables = [table for entry in left for table in entry.tables]
+        size = readable_bytes(sum(table.size for table in tables))
+        yield f"and {len(tables):,} smaller tables, {_rows(tables)} rows, {size}: --full shows all"
+
+
+def _grouped(plan: Plan) -> list[Entry]:
+    """The tables in their order, with the partitions of one in the place of its first."""
+    roots = plan.catalog.roots
+    groups: dict[int, list[PlannedTable]] = defaultdict(list)
+    for table in plan.tables:
+        groups[roots[table.table.oid].oid].append(table)
+    return [
+        Entry(f"{roots[oid].dotted} ({counted(len(tables), 'partition')})", tuple(tables))
+        if len(tables) > 1
+        else Entry(tables[0].table.dotted, tuple(tables))
+        for oid, tables in groups.items()
+    ]
+
+
+def _detail_lines(plan: Plan, *, is_full: bool) -> Iterator[str]:
+    shown = None if is_full else KEPT_SHOWN
     if reasons := [f"  {table.table.dotted}.{reason}" for table in plan.tables for reason in table.text_reasons]:
-        yield from ("", "as text, because of", *reasons)
+        yield from ("", "as text, because of", *_first(reasons, shown))
     yield from _together_lines(plan)
-    yield from _deferral_lines(plan.deferral)
+    yield from _deferral_lines(plan.deferral, shown)
     if plan.notes:
-        yield from ("", *(f"note: {note}" for note in plan.notes))
+        yield from ("", *_first([f"note: {note}" for note in plan.notes], shown))
+
+
+def _first(lines: Sequence[str], number: int | None) -> Iterator[str]:
+    yield from islice(lines, number)
+    if number is not None and len(lines) > number:
+        yield f"  and {len(lines) - number:,} more, which --full shows"
+
+
+def _last_lines(plan: Plan) -> Iterator[str]:
+    """What people look for first, where a terminal shows it: at the end."""
     yield from (f"warning: {warning}" for warning in plan.warnings)
+    yield ""
+    if plan.problems:
+        yield f"{counted(len(plan.problems), 'problem')} in the way of this restore:"
+    else:
+        yield "nothing is in the way of this restore"
 
 
 def _together_lines(plan: Plan) -> Iterator[str]:
+    for names in _together(plan):
+        yield from ("", f"loaded in one transaction: {', '.join(sorted(names))}")
+
+
+def _together(plan: Plan) -> Iterable[set[str]]:
+    """The names of tables that are loaded in one transaction."""
     names = {table.table.oid: table.table.dotted for table in plan.tables}
     for oids in dict.fromkeys(table.together for table in plan.tables if table.together):
-        yield ""
-        yield f"loaded in one transaction: {', '.join(sorted(names[oid] for oid in oids))}"
+        yield {names[oid] for oid in oids}
 
 
-def _deferral_lines(deferral: Deferral) -> Iterator[str]:
+def _deferral_lines(deferral: Deferral, shown: int | None) -> Iterator[str]:
     if deferral.objects:
         yield from ("", f"taken down for the load, and put back after it: {count_kinds(deferral)}")
     if deferral.kept:
         yield from ("", "stays in place")
-        yield from (f"  {kept.identity}: {kept.reason}" for kept in deferral.kept[:KEPT_SHOWN])
-    if len(deferral.kept) > KEPT_SHOWN:
-        yield f"  and {len(deferral.kept) - KEPT_SHOWN} more, which --json shows"
+        yield from _first([f"  {kept.identity}: {kept.reason}" for kept in deferral.kept], shown)
 
 
 def count_kinds(deferral: Deferral) -> str:
@@ -78,13 +166,27 @@ def count_kinds(deferral: Deferral) -> str:
 
 def plan_object(plan: Plan) -> dict[str, Any]:
     """A plan for programs: what `plan --json` prints."""
+    graph = level_graph(plan)
+    levels = {oid: node.level for node in graph.nodes for oid in node.oids}
     return {
         "export_id": plan.export_id,
         "source_database": plan.source_database,
         "target_database": plan.target_database,
-        "tables": [_table_object(table) for table in plan.tables],
+        "foreign_keys_policy": plan.policy.foreign_keys.value,
+        "indexes_policy": plan.policy.indexes.value,
+        "tables": [_table_object(table, levels[table.table.oid]) for table in plan.tables],
+        "foreign_keys": [
+            {
+                "name": edge.name,
+                "from": graph.node(edge.child).name,
+                "to": graph.node(edge.parent).name,
+                "is_of_cycle": edge.is_of_cycle,
+            }
+            for edge in graph.edges
+        ],
         "deferred": [{"kind": deferred.kind, "identity": deferred.identity} for deferred in plan.deferral.objects],
         "kept": [asdict(kept) for kept in plan.deferral.kept],
+        "loaded_together": [sorted(names) for names in _together(plan)],
         "truncated": [table.dotted for group in plan.truncated for table in group],
         "notes": list(plan.notes),
         "warnings": list(plan.warnings),
@@ -95,11 +197,12 @@ def plan_object(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _table_object(table: PlannedTable) -> dict[str, Any]:
+def _table_object(table: PlannedTable, foreign_key_level: int) -> dict[str, Any]:
     return {
         "schema": table.table.schema,
         "name": table.table.name,
         "level": table.level,
+        "foreign_key_level": foreign_key_level,
         "folder": table.folder,
         "parts": len(table.parts),
         "rows": table.rows if table.is_counted else None,
@@ -108,84 +211,3 @@ def _table_object(table: PlannedTable) -> dict[str, Any]:
         "text_reasons": list(table.text_reasons),
         "keeps_rows": table.keeps_rows,
     }
-
-
-def status_lines(status: Summary | None) -> Iterator[str]:
-    """How far an unfinished restore is, for people."""
-    if status is None:
-        yield "no restore is unfinished"
-        return
-    state = "running" if status.is_running else "not running: its process died, or was stopped"
-    yield f"{status.export_id} ({status.source_database}), since {status.started_at:%Y-%m-%d %H:%M:%S} UTC"
-    yield f"{status.phase}, {state}"
-    yield f"tables  {status.tables_loaded:,} of {status.tables:,}"
-    yield f"parts   {status.parts_loaded:,} of {status.parts:,}"
-    yield f"rows    {status.rows_loaded:,} of {status.rows:,}"
-    yield from (f"down    {identity}" for identity in status.down)
-    if not status.is_running:
-        yield f"hint: {UNFINISHED_HINT}"
-
-
-def status_object(status: Summary | None) -> dict[str, Any]:
-    """How far an unfinished restore is, for programs: what `status --json` prints."""
-    if status is None:
-        return {"is_unfinished": False}
-    return {"is_unfinished": True, **asdict(status), "started_at": status.started_at.isoformat()}
-
-
-def export_lines(export: Export, *, with_tables: bool) -> Iterator[str]:
-    """An export's databases, or its tables, for people."""
-    yield f"{export.id}: {export.info.status}, {export.url}"
-    yield ""
-    if with_tables:
-        rows = [
-            (table.database, table.name, f"{len(table.parts):,}", readable_bytes(_size(table)))
-            for tables in export.tables.values()
-            for table in tables
-        ]
-        yield from _aligned([("DATABASE", "TABLE", "PARTS", "SIZE"), *rows], right={2, 3})
-    else:
-        rows = [
-            (
-                database,
-                f"{len(tables):,}",
-                f"{sum(len(table.parts) for table in tables):,}",
-                readable_bytes(sum(map(_size, tables))),
-            )
-            for database, tables in export.tables.items()
-        ]
-        yield from _aligned([("DATABASE", "TABLES", "PARTS", "SIZE"), *rows], right={1, 2, 3})
-
-
-def problem_lines(error: DbrestoreError) -> Iterator[str]:
-    """An error for people: what happened, and what to do."""
-    if isinstance(error, SeveralProblemsError):
-        for problem in error.problems:
-            yield from problem_lines(problem)
-        return
-    yield f"error: {error.message}"
-    if error.hint:
-        yield f"hint: {error.hint}"
-
-
-def readable_bytes(size: float) -> str:
-    """``size`` bytes in the largest unit that leaves a number above 1: ``4.2 MiB``."""
-    for unit in UNITS[:-1]:
-        if size < UNIT:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= UNIT
-    return f"{size:.1f} {UNITS[-1]}"
-
-
-def _size(table: ExportedTable) -> int:
-    return sum(part.size for part in table.parts)
-
-
-def _aligned(rows: Sequence[tuple[str, ...]], right: set[int]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join(cells).rstrip()

@@ -30,7 +30,11 @@ from dbrestore.errors import (
 from dbrestore.target.address import check_dsn, find_service, shown_hosts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from typing import Any, TypeAlias
+
+    OnStatement: TypeAlias = Callable[[int, str, float, BaseException | None], None]
+    """Is told the server's process, the statement without its parameters, the seconds, and what went wrong."""
 
 SESSION_SETTINGS = {
     "application_name": "dbrestore",
@@ -109,9 +113,12 @@ def _connection_errors(settings: ConnectionSettings, dsn: str) -> Iterator[None]
 
 
 @asynccontextmanager
-async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[asyncpg.Pool]:
+async def open_pool(
+    settings: ConnectionSettings, size: int, on_statement: OnStatement | None = None
+) -> AsyncIterator[asyncpg.Pool]:
     """A pool of at most ``size`` connections, with the session settings that a load needs.
 
+    ``on_statement`` is told each statement but COPY when the server has run it.
     Raises UsageError where the settings make no sense, ConnectError where they lead to no database.
     """
     dsn = settings.dsn.get_secret_value() if settings.dsn else "postgresql://"
@@ -129,6 +136,7 @@ async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[as
             max_inactive_connection_lifetime=0,
             command_timeout=None,
             reset=_keep,
+            init=_logging(on_statement) if on_statement else None,
             server_settings=SESSION_SETTINGS,
         )
     try:
@@ -138,6 +146,18 @@ async def open_pool(settings: ConnectionSettings, size: int) -> AsyncIterator[as
         raise
     else:
         await pool.close()
+
+
+def _logging(on_statement: OnStatement) -> Callable[[asyncpg.Connection], Awaitable[None]]:
+    async def init(connection: asyncpg.Connection) -> None:
+        pid = connection.get_server_pid()
+
+        def log(query: Any) -> None:
+            on_statement(pid, query.query, query.elapsed, query.exception)
+
+        connection.add_query_logger(log)
+
+    return init
 
 
 async def _keep(_: asyncpg.Connection) -> None:

@@ -91,7 +91,7 @@ def test_a_plan_changes_nothing_and_shows_everything(export: Path, database: Dat
     database.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
     result = run("plan", export, "--dsn", database.dsn)
     assert (result.returncode, result.stderr) == (0, "")
-    assert [line.split()[:4] for line in result.stdout.splitlines()[2:5]] == [
+    assert [line.split()[:4] for line in result.stdout.splitlines()[3:6]] == [
         ["LEVEL", "TABLE", "PARTS", "ROWS"],
         ["0", "public.books", "5", "500"],
         ["0", "public.shelves", "1", "20"],
