@@ -35,6 +35,7 @@ class Level(IntEnum):
 class Kind(StrEnum):
     """What a connection can be busy with."""
 
+    TAKE_DOWN = "taking down"
     LOAD = "loading"
     PUT_BACK = "putting back"
     REFRESH = "refreshing"
@@ -166,10 +167,11 @@ class TableLoaded(Event):
 class Retrying(Event):
     """Something failed that may pass, and is tried again."""
 
-    what: str
     error: str
     wait: float
     """Seconds until then."""
+    is_repeated: bool = False
+    """People were told of something like it a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)

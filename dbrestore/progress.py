@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TICK = 0.5
 """Seconds between two looks at a run by its views."""
+COMPLAINT_INTERVAL = 2.0
+"""Seconds between two lines about faults of one sort."""
 
 
 class Progress:
@@ -32,6 +34,8 @@ class Progress:
     def __init__(self, views: Iterable[View] = ()) -> None:
         self._views = list(views)
         self.tally = Tally()
+        self._complained: dict[type[DbrestoreError], float] = {}
+        """When people were told of a fault of each sort last."""
 
     def tell(self, event: events.Event) -> None:
         """Something happened."""
@@ -135,9 +139,13 @@ class Progress:
         for warning in warnings:
             self.tell(events.Warned(warning))
 
-    def retrying(self, what: str, error: BaseException | str, wait: float) -> None:
-        """``what`` failed with an error that may pass; it is tried again in ``wait`` seconds."""
-        self.tell(events.Retrying(what, str(error), wait))
+    def retrying(self, error: DbrestoreError, pause: float) -> None:
+        """What failed by ``error`` is done again in ``pause`` seconds. One line is for all who meet it."""
+        now, fault = self.tally.elapsed, type(error)
+        is_repeated = now - self._complained.get(fault, -COMPLAINT_INTERVAL) < COMPLAINT_INTERVAL
+        if not is_repeated:
+            self._complained[fault] = now
+        self.tell(events.Retrying("; ".join(error.message.splitlines()), pause, is_repeated))
 
     def putting_back(self, steps: Iterable[Step]) -> None:
         """These steps, and milestones, are to be taken."""

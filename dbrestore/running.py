@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dbrestore.databases import Databases
+from dbrestore.events import Kind
 from dbrestore.finishing import Finishing, FinishingOptions
 from dbrestore.load import Loader
 from dbrestore.planning.choices import Choices
@@ -134,7 +135,8 @@ class Run:
             if self.plan.is_journaled:
                 recorded = record_plan(self.plan, self.options.choices, rows_before)
                 await journal.begin(connection, recorded, self.plan.deferral.milestones)
-            await take_down(connection, self.plan.deferral)
+            with self.progress.doing(Kind.TAKE_DOWN, "keys, indexes and triggers", connection):
+                await take_down(connection, self.plan.deferral)
         if self.plan.truncated:
             await self._enter(Phase.EMPTYING)
             await empty(self.plan.truncated, self.pool)

@@ -22,6 +22,7 @@ from dbrestore.events import (
     StepsCounted,
     Warned,
 )
+from dbrestore.target.recorded import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +93,8 @@ class Tally:
     """All that the events have told."""
 
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    stage: str = "starting"
+    entered: str = "starting"
+    """The stage, as the run calls it."""
     databases: list[DatabaseTally] = field(default_factory=list)
     activities: dict[int, Activity] = field(default_factory=dict)
     """What is being done, by the process at the other end of the connection."""
@@ -109,6 +111,13 @@ class Tally:
         return time.monotonic() - self._started
 
     @property
+    def stage(self) -> str:
+        """What the run does: all is put back as soon as it can be, but people think of that as what comes last."""
+        database = self.database
+        is_loaded = database is not None and database.tables_loaded == len(database.tables)
+        return "putting back" if self.entered == Phase.LOADING and is_loaded else self.entered
+
+    @property
     def database(self) -> DatabaseTally | None:
         """The one that is being restored."""
         return self.databases[-1] if self.databases else None
@@ -117,7 +126,7 @@ class Tally:
         """Something happened."""
         match event:
             case StageEntered(stage=stage):
-                self.stage = stage
+                self.entered = stage
             case Warned(warning=warning):
                 self.warnings.append(warning)
             case Retrying():

@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dbrestore.printable import printable
 from dbrestore.report.columns import shortened
 from dbrestore.report.quantities import counted, readable_bytes
 
@@ -30,10 +31,14 @@ COLUMN_GAP = 14
 LEVEL_GAP = 90
 """Pixels between two levels, for the lines."""
 MARGIN = 16
+BOW = 44
+"""Pixels at the left of a level, at most, for the keys between its own tables."""
 HEAD = 34
 FEWEST_ROWS = 12
 ROWS_TO_COLUMNS = 3.0
 """The more tables a level has, the more columns: so many times as many rows as columns."""
+REFERENCES_SHOWN = 8
+"""When the pointer is over a table."""
 ALONE_WIDTH = 4
 """Columns of the tables without foreign keys, at least."""
 
@@ -82,7 +87,10 @@ class Picture:
 
 def lay_out(graph: LevelGraph) -> Picture:
     """Give each table of ``graph`` its place."""
-    places = _Places()
+    references: dict[int, list[str]] = defaultdict(list)
+    for edge in graph.edges:
+        references[edge.child].append(graph.node(edge.parent).name)
+    places = _Places(references)
     order: dict[int, float] = {}
     for number, nodes in enumerate(graph.levels):
         placed = _ordered(nodes, graph, order)
@@ -118,10 +126,11 @@ def _ordered(nodes: Sequence[Node], graph: LevelGraph, order: Mapping[int, float
 class _Places:
     """Fills bands of columns from the left, then what is alone below them."""
 
-    def __init__(self) -> None:
+    def __init__(self, references: Mapping[int, Sequence[str]]) -> None:
+        self._references = references
         self.boxes: dict[int, Box] = {}
         self.headings: list[Heading] = []
-        self._x: float = MARGIN
+        self._x: float = BOW
         self.width: float = 2 * MARGIN
         self.height: float = 2 * MARGIN
 
@@ -135,21 +144,22 @@ class _Places:
     def add_alone(self, heading: str, nodes: Sequence[Node]) -> None:
         """What no key connects."""
         top = self.height + MARGIN if self.boxes else MARGIN
-        self.headings.append(Heading(MARGIN, top + 12, heading))
+        self.headings.append(Heading(BOW, top + 12, heading))
         columns = max(ALONE_WIDTH, int(self.width / (NAME_SHOWN * CHARACTER)))
-        self._fill(nodes, -(-len(nodes) // columns), MARGIN, top + HEAD)
-        self.width = max(self.width, MARGIN * 2 + len(heading) * CHARACTER)
+        self._fill(nodes, -(-len(nodes) // columns), BOW, top + HEAD)
+        self.width = max(self.width, BOW + MARGIN + len(heading) * CHARACTER)
 
     def _fill(self, nodes: Sequence[Node], rows: int, left: float, top: float) -> float:
         """Columns of so many rows; where the last one ends."""
         right = left
         for start in range(0, len(nodes), rows):
             column = nodes[start : start + rows]
-            labels = [shortened(node.name, NAME_SHOWN) for node in column]
+            labels = [shortened(printable(node.name), NAME_SHOWN) for node in column]
             width = max(map(len, labels)) * CHARACTER + 14
             for row, (node, label) in enumerate(zip(column, labels, strict=True)):
                 y = top + row * ROW
-                self.boxes[node.oid] = Box(left, y, width, label, _title(node), _kind(node))
+                title = _title(node, self._references.get(node.oid, ()))
+                self.boxes[node.oid] = Box(left, y, width, label, title, _kind(node))
                 self.height = max(self.height, y + ROW + MARGIN)
             right = left + width
             left = right + COLUMN_GAP
@@ -157,9 +167,11 @@ class _Places:
         return right
 
 
-def _title(node: Node) -> str:
-    itself = ", references itself" if node.references_itself else ""
-    return f"{node.name}: {node.rows:,} rows, {readable_bytes(node.size)}{itself}"
+def _title(node: Node, references: Sequence[str]) -> str:
+    facts = f"{node.name}: {node.rows:,} rows, {readable_bytes(node.size)}"
+    names = [*references[:REFERENCES_SHOWN], *(["…"] if len(references) > REFERENCES_SHOWN else [])]
+    names += ["itself"] if node.references_itself else []
+    return f"{facts}, references {', '.join(names)}" if names else facts
 
 
 def _kind(node: Node) -> str:
@@ -176,7 +188,7 @@ def _path(child: Box, parent: Box) -> str:
         bend = max((start - end) / 2, 30)
         return _curve((start, child_y), start - bend, end + bend, (end, parent_y))
     end = parent.x
-    left = min(start, end) - 30 - min(abs(child_y - parent_y) / 6, 30)
+    left = min(start, end) - min(20 + abs(child_y - parent_y) / 6, BOW)
     return _curve((start, child_y), left, left, (end, parent_y))
 
 

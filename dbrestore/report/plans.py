@@ -22,6 +22,9 @@ KEPT_SHOWN = 20
 """Things of one sort that are listed, in a plan for people."""
 TABLES_SHOWN = 30
 """In a short plan; one that is little longer is shown in full."""
+LINES_SHOWN = 3
+"""Of the terminal, for one thing that is said, in a short plan."""
+WIDTH = 80
 HEADING = ("LEVEL", "TABLE", "PARTS", "ROWS", "SIZE", "FORMAT")
 
 
@@ -65,8 +68,8 @@ def plan_lines(plan: Plan, *, is_full: bool = True, width: int | None = None) ->
     """
     yield from map(printable, _head_lines(plan))
     yield from _table_lines(plan, is_full=is_full, width=width)
-    yield from map(printable, _detail_lines(plan, is_full=is_full))
-    yield from map(printable, _last_lines(plan))
+    most = None if is_full else LINES_SHOWN * (width or WIDTH)
+    yield from (_cut(printable(line), most) for line in (*_detail_lines(plan, is_full=is_full), *_last_lines(plan)))
 
 
 def _head_lines(plan: Plan) -> Iterator[str]:
@@ -120,6 +123,11 @@ def _detail_lines(plan: Plan, *, is_full: bool) -> Iterator[str]:
     yield from _deferral_lines(plan.deferral, shown)
     if plan.notes:
         yield from ("", *_first([f"note: {note}" for note in plan.notes], shown))
+
+
+def _cut(line: str, most: int | None) -> str:
+    end = " …: --full shows all"
+    return line if most is None or len(line) <= most else line[: most - len(end)].rpartition(" ")[0] + end
 
 
 def _first(lines: Sequence[str], number: int | None) -> Iterator[str]:

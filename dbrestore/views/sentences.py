@@ -38,8 +38,8 @@ def _sentences(event: Event, tally: Tally) -> Iterator[str]:  # noqa: C901 - one
             yield from _planned(event)
         case events.PartsLoaded():
             yield f"{event.table}: {event.rows:,} rows of {', '.join(event.files)}"
-        case events.Retrying():
-            yield f"{event.what}: {event.error}; trying again in {event.wait:.0f} s"
+        case events.Retrying() if not event.is_repeated:
+            yield f"{event.error}; trying again in {event.wait:.1f} s"
         case events.Ended():
             yield from _ended(event)
         case events.Executed():

@@ -37,7 +37,15 @@ OTHER_LINES = 8
 WIDE = 60
 """Characters of a line from which there is room for a bar."""
 ATTENTION_SHOWN = 10
-STYLES = {Kind.LOAD: "cyan", Kind.PUT_BACK: "magenta", Kind.REFRESH: "green", Kind.MAINTAIN: "green"}
+SLOW_SECONDS = 1.0
+"""That a table takes which is worth a line at the end."""
+STYLES = {
+    Kind.TAKE_DOWN: "magenta",
+    Kind.LOAD: "cyan",
+    Kind.PUT_BACK: "magenta",
+    Kind.REFRESH: "green",
+    Kind.MAINTAIN: "green",
+}
 
 
 class Terminal(View):
@@ -60,7 +68,7 @@ class Terminal(View):
         """Write what is said above what is drawn, and what was restored below it."""
         if isinstance(event, events.Finished) and tally.database:
             for line in _summary(event, tally.database, tally):
-                self._write(line)
+                self._console.print(line, no_wrap=True, overflow="ellipsis", highlight=False)
         elif event.level <= self._level and not isinstance(event, events.Observed):
             for sentence in sentences(event, tally):
                 self._write(_styled(sentence))
@@ -139,7 +147,7 @@ def _bar(name: str, done: int, total: int, amount: str, width: int) -> Renderabl
     line.add_column(width=8, no_wrap=True)
     if width >= WIDE:
         line.add_column(ratio=1)
-    line.add_column(no_wrap=True, justify="right", width=4)
+    line.add_column(no_wrap=True, justify="right", width=5)
     line.add_column(no_wrap=True, overflow="ellipsis", ratio=None if width >= WIDE else 1)
     share = done / total if total else 1.0
     bar = [ProgressBar(total=max(total, 1), completed=done if total else 1)] if width >= WIDE else []
@@ -182,7 +190,7 @@ def _attention(tally: Tally) -> str:
     facts = []
     if tally.retries:
         last = tally.retries[-1]
-        facts.append(f"{counted(len(tally.retries), 'fault')} borne, the last: {last.what}: {last.error}")
+        facts.append(f"{counted(len(tally.retries), 'fault')} borne, the last: {last.error}")
     if tally.warnings:
         facts.append(counted(len(tally.warnings), "warning"))
     return printable(", ".join(facts))
@@ -199,8 +207,10 @@ def _where_stopped(tally: Tally, database: DatabaseTally) -> str:
 
 def _summary(event: events.Finished, database: DatabaseTally, tally: Tally) -> Iterator[Text]:
     first, *_ = sentences(event, tally)
-    yield Text(first, style="bold green")
-    slowest = [table for table in database.slowest() if table.all_seconds > 0]
+    done, _, rest = first.partition(" in ")
+    yield Text(done, style="bold green")
+    yield Text(f"  in {rest}")
+    slowest = [table for table in database.slowest() if table.all_seconds >= SLOW_SECONDS]
     names = [printable(table.planned.table.dotted) for table in slowest]
     for place, (name, table) in enumerate(zip(names, slowest, strict=True)):
         times = ", ".join(f"{kind} {readable_seconds(seconds)}" for kind, seconds in table.seconds.items())
