@@ -83,7 +83,7 @@ def _stages(recording: Recording, seconds: float) -> list[dict[str, Any]]:
     ends = [began for _, began in recording.stages[1:]] + [seconds]
     return [
         {"stage": stage, "start": round(began, MILLISECONDS), "seconds": round(end - began, MILLISECONDS)}
-        for (stage, began), end in zip(recording.stages, ends, strict=True)
+        for (stage, began), end in zip(recording.stages, ends, strict=False)
     ]
 
 
