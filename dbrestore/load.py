@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 VALUE_SHOWN = 80
 """Characters of a value that an error shows."""
 
+VALUE_HINT = (
+    "Give the target's column the type that it had in the snapshot, or a wider one such as text or numeric, then begin "
+    "anew with --restart."
+)
 OTHER_BOUNDS_HINT = (
     "The partition has other bounds than in the snapshot: --partitions via-parent brings each row to its place."
 )
@@ -177,7 +181,8 @@ def _encode_part(content: Content, part: PlannedPart, table: PlannedTable, encod
         except UnencodableError as error:
             raise InvalidValueError(
                 f"{_place(table, [part])}, row {rows + error.row + 1}, column {error.column}: "
-                f"{shorten(error.value)} {error.reason}"
+                f"{shorten(error.value)} {error.reason}",
+                hint=VALUE_HINT,
             ) from error
         rows += batch.num_rows
 

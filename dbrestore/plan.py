@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     Footers: TypeAlias = Mapping[str, Footer | PartError]
 
 
+MIXED_HINT = "Two exports may be mixed in the table's folder: copy that from one export's bucket again."
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedPart:
     """A part that will be loaded."""
@@ -315,7 +318,7 @@ def _plan_parts(
             continue
         first = first or (file, footer.schema)
         if footer.schema is not first[1] and footer.schema != first[1]:
-            problems.append(PartError(f"{file.key} has other columns or types than {first[0].key}"))
+            problems.append(PartError(f"{file.key} has other columns or types than {first[0].key}", hint=MIXED_HINT))
         if footer.rows:
             parts.append(PlannedPart(file, footer.rows))
     return tuple(parts), first[1] if first else None, problems

@@ -110,7 +110,7 @@ async def read_footers(storage: Storage, files: Sequence[StoredFile], concurrenc
 async def _read_tail(storage: Storage, file: StoredFile, length: int) -> bytes:
     tail = await storage.read_range(file, file.size - length, length)
     if len(tail) < length:
-        raise PartError(f"{file.key} is shorter than the {file.size} bytes that it was listed with")
+        raise PartError(f"{file.key} is shorter than the {file.size} bytes that it was listed with", hint=_COPY_AGAIN)
     return tail
 
 

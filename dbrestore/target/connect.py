@@ -28,6 +28,7 @@ from dbrestore.errors import (
     UsageError,
 )
 from dbrestore.target.address import check_dsn, find_service, shown_hosts
+from dbrestore.target.hints import hint_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -69,6 +70,10 @@ FOREIGN_ERRORS = tuple(foreign for foreign, _ in _CLASSES)
 PLACEHOLDER = "{database}"
 """Stands in a DSN or a database's name for the name that the database has in the export."""
 
+CONNECT_HINT = (
+    "Does the server run, and can it be reached from here (host, port, firewall, security group)? --dsn or "
+    "--db-host and the like say where it is, else PGHOST and the like."
+)
 ROLLBACK_SECONDS = 2.0
 MESSAGE_SHOWN = 500
 """Characters of a message or detail of the server: some of them hold a whole value."""
@@ -104,11 +109,12 @@ def _connection_errors(settings: ConnectionSettings, dsn: str) -> Iterator[None]
             try:
                 yield
             except ValueError as error:
-                raise UsageError(f"the connection settings make no sense: {error}") from error
+                hint = "Look at --dsn, --db-host and the like, and at PGHOST, PGPORT, PGSSLMODE and the like."
+                raise UsageError(f"the connection settings make no sense: {error}", hint=hint) from error
             except KeyError as error:  # getpass.getuser() of a user id without a name, as containers have them
                 raise UsageError("no role to connect as is given", hint="Name one with --db-user or PGUSER.") from error
     except ConnectError as error:
-        error.hint = error.hint or "Where the target is, --dsn or --db-host and the like say, or PGHOST and the like."
+        error.hint = error.hint or CONNECT_HINT
         raise
 
 
@@ -221,7 +227,7 @@ def translated(error: Exception, doing: str) -> DbrestoreError:
     text = getattr(error, "message", None) or str(error) or type(error).__name__
     detail = getattr(error, "detail", None)
     shown = f"{_cut(text)} ({_cut(detail)})" if detail else _cut(text)
-    return kind(f"{doing}: {shown}", hint=getattr(error, "hint", None))
+    return kind(f"{doing}: {shown}", hint=hint_of(error))
 
 
 def _cut(text: str) -> str:

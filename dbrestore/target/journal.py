@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SCHEMA = "dbrestore"
 ABORT_HINT = "`dbrestore abort` puts back what it took down, and keeps the rows."
 UNFINISHED_HINT = f"--resume goes on with it; --restart empties what it loaded and begins anew; {ABORT_HINT}"
+OTHER_ROLE_HINT = (
+    "That role began a restore: let it go on (--resume) or end it (`dbrestore abort`). \\dn in psql names it."
+)
 LOCK_KEY = int.from_bytes(b"dbrestor")
 """Of the advisory lock that keeps two runs on one database apart."""
 
@@ -63,7 +66,8 @@ async def find_journal(connection: asyncpg.Connection) -> Journal:
         if not state["has_schema"]:
             return Journal(obstacle=None if state["may_create"] else _no_privilege())
         if not state["is_owned"]:
-            return Journal(PrivilegeError(f"the schema {SCHEMA} of the target belongs to another role"))
+            message = f"the schema {SCHEMA} of the target belongs to another role"
+            return Journal(PrivilegeError(message, hint=OTHER_ROLE_HINT))
         if not state["is_ours"]:
             hint = "Rename or drop it: dbrestore keeps its journal in a schema of this name."
             return Journal(TargetError(f"the target has a schema {SCHEMA} that is no journal", hint=hint))
@@ -232,6 +236,9 @@ async def only_run(pool: asyncpg.Pool) -> AsyncIterator[None]:
     with translate_errors("keeping other runs off the target"):
         async with pool.acquire() as connection:
             if not await connection.fetchval(_QUERIES["lock"], LOCK_KEY):
-                raise ConcurrentRunError("another run of dbrestore is working on this database")
+                raise ConcurrentRunError(
+                    "another run of dbrestore is working on this database",
+                    hint="`dbrestore status` says how far it is. Wait for its end, or stop that process.",
+                )
             await connection.execute(_QUERIES["stay_idle"])
             yield

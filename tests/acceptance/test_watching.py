@@ -130,7 +130,8 @@ def test_a_process_that_is_killed_leaves_a_clean_terminal(export: Path, database
 def test_colours_and_movements_are_left_out_where_they_are_not_wanted(
     export: Path, database: Database, environment: dict[str, str]
 ) -> None:
-    terminal = AtTerminal("restore", export, "--dsn", database.dsn, **environment)
+    options: dict[str, Any] = dict(environment)
+    terminal = AtTerminal("restore", export, "--dsn", database.dsn, **options)
     assert terminal.end() == 0
     assert not re.search(r"\x1b\[3\dm", terminal.seen)
     if "TERM" in environment:
