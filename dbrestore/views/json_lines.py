@@ -33,7 +33,7 @@ class JsonLines(View):
     def show(self, event: Event, tally: Tally) -> None:  # noqa: ARG002 - others need it
         """Write it."""
         if event.level <= self._level:
-            self._write(event_name(event), as_object(event))
+            self._write(event_name(type(event).__name__), as_object(event))
 
     def tick(self, tally: Tally) -> None:
         """Write how far the run is, every few seconds."""
@@ -46,9 +46,9 @@ class JsonLines(View):
         print(json.dumps({"time": now, "event": name, **content}), file=self._stream, flush=True)
 
 
-def event_name(event: Event) -> str:
-    """``PartsLoaded`` is ``parts_loaded``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+def event_name(kind: str) -> str:
+    """What logs call a kind of event: ``PartsLoaded`` is ``parts_loaded``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
 
 
 def as_object(event: Any) -> dict[str, Any]:

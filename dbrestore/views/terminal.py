@@ -183,7 +183,8 @@ def _how_far(activity: Activity, tally: Tally) -> str:
         return f"{done:,} of {activity.rows:,} rows" if figure else f"{activity.rows:,} rows"
     if figure is None:
         return ""
-    return figure.phase if figure.share is None else f"{figure.phase} {figure.share:.0%}"
+    phase = figure.phase.removeprefix("building index: ")
+    return phase if figure.share is None else f"{phase} {figure.share:.0%}"
 
 
 def _attention(tally: Tally) -> str:
