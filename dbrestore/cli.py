@@ -114,7 +114,7 @@ async def _restore(source: str, settings: Settings, progress: Progress) -> None:
 
 
 @app.command()
-@takes(*TARGET, "jobs", *BUILDS, *TALK, *RECORDS)
+@takes(*TARGET, "jobs", *BUILDS, *TALK, "report")
 def abort(*, settings: Settings) -> None:
     """Put back the keys, indexes and triggers that an unfinished restore took down. Keeps the rows.
 
@@ -157,7 +157,7 @@ def status(*, settings: Settings, as_json: StatusJson = False) -> None:
     Example: dbrestore status --dsn postgresql://me@localhost/shop
     """
     found = _run(read_status(settings.connection))
-    _print([json.dumps(status_object(found), indent=2)] if as_json else status_lines(found))
+    _print([json.dumps(status_object(found), indent=2)] if as_json else map(printable, status_lines(found)))
 
 
 @app.command()

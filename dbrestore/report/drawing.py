@@ -110,15 +110,15 @@ def lay_out(graph: LevelGraph) -> Picture:
 
 
 def _ordered(nodes: Sequence[Node], graph: LevelGraph, order: Mapping[int, float]) -> list[Node]:
-    """By the mean place of what they reference, then by name."""
+    """Those of cycles, which reference each other, then by the mean place of what they reference."""
     parents: dict[int, list[float]] = defaultdict(list)
     for edge in graph.edges:
         if edge.parent in order:
             parents[edge.child].append(order[edge.parent])
 
-    def place(node: Node) -> tuple[float, str]:
+    def place(node: Node) -> tuple[bool, float, str]:
         above = parents.get(node.oid, [0.0])
-        return sum(above) / len(above), node.name
+        return not node.is_of_cycle, sum(above) / len(above), node.name
 
     return sorted(nodes, key=place)
 
