@@ -135,6 +135,12 @@ def test_an_index_of_a_partition_is_attached_when_it_and_its_parent_are_there() 
     assert steps(deferral)["settle 11"].statements == ('ALTER INDEX "public"."i10" ATTACH PARTITION "public"."i11"',)
 
 
+def test_of_a_tree_of_indexes_one_is_attached_at_a_time() -> None:
+    tree = (*TREE, index(13, 4, parent=12), index(14, 5, parent=12))
+    found = steps(defer(tree, partitions={1: [2, 3, 4, 5]}))
+    assert set.intersection(*(set(found[f"settle {oid}"].alone) for oid in (11, 12, 13, 14))) == {1}
+
+
 def test_a_partition_that_cannot_part_with_its_index_keeps_the_whole_of_it() -> None:
     root, one, _ = TREE
     deferral = defer([root, one, index(12, 3, parent=10, obstacle="it is nailed down")], partitions={1: [2, 3]})

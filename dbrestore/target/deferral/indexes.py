@@ -35,7 +35,7 @@ def defer_index(tree: Tree[Index]) -> Deferred:
     """An index and its partitions, as they come down and go back."""
     root = tree.root
     members = {index.oid: index for index in tree.members}
-    steps = [step for index in tree.members for step in _steps(index, members.get(index.parent or 0))]
+    steps = [step for index in tree.members for step in _steps(index, members.get(index.parent or 0), root)]
     whole = Step(whole_key(root), root.table_oid, root.identity, needs=tuple(map(last_key, tree.members)))
     return Deferred(root.kind, root.identity, (_drop(root),), len(tree.members), (*steps, whole))
 
@@ -45,7 +45,13 @@ def last_key(index: Index) -> str:
     return _settle_key(index) if _needs_settling(index) else _build_key(index)
 
 
-def _steps(index: Index, parent: Index | None) -> Iterator[Step]:
+def _steps(index: Index, parent: Index | None, root: Index) -> Iterator[Step]:
+    """How an index is built, and then made what it was.
+
+    Of a whole tree one index settles at a time. The one that makes an inner index valid looks whether the outer one
+    is valid by that, and lets go of the outer one before it commits (validatePartitionedIndex, src/backend/commands/
+    tablecmds.c): another that is attached to it meanwhile would not see it, and the outer one would never be valid.
+    """
     if _is_built_first(index):
         statements = (_tablespace(index), index.definition, *_details(index))
         yield Step(_build_key(index), index.table_oid, index.identity, statements, reads_rows=not index.is_partitioned)
@@ -60,7 +66,7 @@ def _steps(index: Index, parent: Index | None) -> Iterator[Step]:
                 *([last_key(parent)] if parent else []),
             ),
             after=(built_key(index.table_oid),),
-            alone=(index.table_oid,),
+            alone=tuple({index.table_oid, root.table_oid}),
             reads_rows=not (_is_built_first(index) or index.is_partitioned),
         )
 
