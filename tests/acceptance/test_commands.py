@@ -363,7 +363,9 @@ def test_a_second_run_is_refused_while_the_first_one_lives(export: Path, databas
             assert first.poll() is None
         for second in (["restore", export], ["abort"]):
             told = failed(*second, "--dsn", database.dsn, exit_code=7)
-            assert told == "error: another run of dbrestore is working on this database\n"
+            assert told.startswith(
+                "error: another run of dbrestore is working on this database\nhint: `dbrestore status`"
+            )
         first.send_signal(signal.SIGINT)
 
 

@@ -320,7 +320,7 @@ async def test_every_part_is_told_of_where_that_is_wanted(database: Database, tm
     parts = [line for line in lines if "rows of" in line]
     assert first == f"restoring 1 tables, 5 rows of friday ({database.name}) into {database.name}"
     assert sorted(line.partition("rows of")[0] for line in parts) == ["public.items: 1 ", *["public.items: 2 "] * 2]
-    assert last.startswith("restored 1 tables, 5 rows in ")
+    assert last.startswith("restored 1 tables, 5 rows (")
 
 
 async def test_a_problem_stops_a_restore_before_anything_is_loaded(database: Database, tmp_path: Path) -> None:
