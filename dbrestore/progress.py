@@ -127,8 +127,9 @@ class Progress:
         self.tell(planned)
 
     def enter(self, stage: str) -> None:
-        """The run does something else from now on."""
-        self.tell(events.StageEntered(stage))
+        """The run does this from now on, if it does not do it already."""
+        if stage != self.tally.entered:
+            self.tell(events.StageEntered(stage))
 
     def note(self, line: str) -> None:
         """Something that people may want to know while it goes on."""

@@ -102,8 +102,8 @@ class Run:
         async with one_session(self.pool) as connection:
             memory = await choose_build_memory(connection, self.options.builds, self.options.maintenance_work_mem)
         with self.progress.telling_how_to_go_on(is_journaled=self.plan.is_journaled):
-            self.progress.enter(Phase.TAKING_DOWN)
             rows_before = await self._begin()
+            self.progress.enter(Phase.LOADING)
             finishing = Finishing(self.plan, self.options.finishing, self.progress)
             async with watching(self.pool, self.progress):
                 failures = await self._load_and_put_back(loaded, memory)
@@ -129,6 +129,7 @@ class Run:
         """Have all ready for loading; return the rows that tables keep, by oid."""
         if self.unfinished:
             return self.unfinished.rows_before
+        self.progress.enter(Phase.TAKING_DOWN)
         kept = (table for table in self.plan.tables if table.keeps_rows)
         rows_before = await count_tables(kept, self.pool, self.options.workers)
         async with one_session(self.pool) as connection:

@@ -159,8 +159,15 @@ class Tally:
                 pass
 
     def begin(self, planned: Planned, tables: dict[int, TableTally]) -> None:
-        """The restore of a database begins."""
-        self.databases.append(DatabaseTally(planned, self.elapsed, tables))
+        """The restore of a database begins, or begins again where this run had to go on by the journal."""
+        began = self.elapsed
+        if (
+            (last := self.database)
+            and last.finished is None
+            and last.planned.target_database == planned.target_database
+        ):
+            began = self.databases.pop().began
+        self.databases.append(DatabaseTally(planned, began, tables))
         self._samples.clear()
 
     def _end(self, event: Ended) -> None:
