@@ -141,7 +141,8 @@ class Beside:
     async def prepare(self, options: RestoreOptions, progress: Progress) -> None:
         """Have an empty database, or that of an unfinished run. Raises TargetError where there could be no swap."""
         if len(self.new.encode()) > LONGEST_NAME:
-            raise TargetError(f"the name {self.new} would be longer than the {LONGEST_NAME} bytes that a server keeps")
+            message = f"the name {self.new} would be longer than the {LONGEST_NAME} bytes that a server keeps"
+            raise TargetError(message, hint="Restore without --swap, into a database that you rename yourself.")
         async with maintenance_session(self.connection) as session:
             server = Server(session)
             await server.check_may_create()

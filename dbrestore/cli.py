@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -26,9 +28,11 @@ from dbrestore.options import (
     FINISHING,
     PATIENCE,
     POLICY,
+    RECORDS,
     S3,
     SCHEMA,
     SELECTION,
+    TALK,
     TARGET,
     UNFINISHED,
     takes,
@@ -39,17 +43,22 @@ from dbrestore.settings import Settings  # noqa: TC001 - the options are made fr
 from dbrestore.tune import Form, Machine, choose_settings, setting_lines, this_machine, undo_lines
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 
     from dbrestore.export.layout import Export
+    from dbrestore.export.opening import Notify
     from dbrestore.export.storage import Storage
     from dbrestore.plan import Plan
+    from dbrestore.progress import Progress
     from dbrestore.running import RestoreOptions
     from dbrestore.simulate import Simulation
     from dbrestore.target.recorded import Summary
     from dbrestore.verify import Verified
+    from dbrestore.views.view import View
 
 Result = TypeVar("Result")
+
+GRAPH_FORMATS = ("mermaid", "svg")
 
 EXIT_CODES = """
 Exit codes: 0 done, 1 anything not named here, 2 wrong usage, 3 the export, 4 the target, 5 the data, 6 verification,
@@ -76,7 +85,7 @@ StatusJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON
 @app.command()
 @takes(
     *TARGET, *S3, *PATIENCE, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
-    "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, *SCHEMA, "verify", "verbose",
+    "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, *SCHEMA, "verify", *TALK, *RECORDS,
 )  # fmt: skip
 def restore(source: Source, *, settings: Settings) -> None:
     """Load an export into a database that has its complete schema and no rows.
@@ -85,16 +94,16 @@ def restore(source: Source, *, settings: Settings) -> None:
 
     Example: dbrestore restore s3://my-bucket/exports/friday --dsn postgresql://me@localhost/shop
     """
-    _run(_restore(source, settings))
+    with _shown(settings, "restore", source) as progress:
+        _run(_restore(source, settings, progress))
 
 
-async def _restore(source: str, settings: Settings) -> None:
+async def _restore(source: str, settings: Settings, progress: Progress) -> None:
     from dbrestore.beside import restore_making
-    from dbrestore.progress import Progress
     from dbrestore.restore import restore as run_restore
 
-    async with _opened(source, settings) as storage:
-        options, progress = _restore_options(settings), Progress(verbose=settings.verbose)
+    async with progress.ticking(), _opened(source, settings, progress.note) as storage:
+        options = _restore_options(settings)
         if settings.making is None:
             await run_restore(storage, settings.connection, options, progress)
         else:
@@ -102,20 +111,47 @@ async def _restore(source: str, settings: Settings) -> None:
 
 
 @app.command()
-@takes(*TARGET, *AWS, *PATIENCE, "jobs", *BUILDS)
+@takes(*TARGET, *AWS, *PATIENCE, "jobs", *BUILDS, *TALK, "report")
 def abort(*, settings: Settings) -> None:
     """Put back the keys, indexes and triggers that an unfinished restore took down. Keeps the rows.
 
     Example: dbrestore abort --dsn postgresql://me@localhost/shop
     """
-    _run(_abort(settings))
+    with _shown(settings, "abort") as progress:
+        _run(_abort(settings, progress))
 
 
-async def _abort(settings: Settings) -> None:
-    from dbrestore.progress import Progress
+async def _abort(settings: Settings, progress: Progress) -> None:
     from dbrestore.recovery import abort as run_abort
 
-    await run_abort(settings.connection, _restore_options(settings), Progress())
+    async with progress.ticking():
+        await run_abort(settings.connection, _restore_options(settings), progress)
+
+
+@contextmanager
+def _shown(settings: Settings, command: str, source: str = "") -> Iterator[Progress]:
+    """The progress of a command, shown and recorded as it is wished, with whatever ends the block."""
+    from dbrestore.progress import Progress
+    from dbrestore.report.runs import Conditions
+    from dbrestore.views.choosing import choose_view
+
+    views: list[View] = [choose_view(sys.stderr, settings.level, as_json=settings.json_logs)]
+    if settings.report:
+        from dbrestore.views.report_files import ReportFiles
+
+        views.append(ReportFiles(settings.report, Conditions(command, source, settings.shown)))
+    if settings.metrics_file:
+        from dbrestore.views.metrics_file import MetricsFile
+
+        views.append(MetricsFile(settings.metrics_file))
+    progress = Progress(views)
+    try:
+        with progress.shown():
+            yield progress
+    except DbrestoreError as error:
+        if settings.json_logs and progress.tally.failed:  # it is told
+            raise typer.Exit(error.exit_code) from error
+        raise
 
 
 @app.command()
@@ -141,7 +177,10 @@ async def _status(settings: Settings) -> Summary | None:
 
 
 @app.command()
-@takes(*TARGET, *S3, *PATIENCE, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, "no_rows")
+@takes(
+    *TARGET, *S3, *PATIENCE, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY,
+    "no_rows", "full", "graph", "trace",
+)  # fmt: skip
 def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     """Show what a restore would do, and all that stands in its way. Changes nothing.
 
@@ -153,20 +192,49 @@ def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     from dbrestore.report import plan_lines, plan_object
 
     made = _run(_plan(source, settings))
+    if settings.graph:
+        _draw(made, settings.graph)
     if as_json:
         objects = [plan_object(each) for each in made]
         typer.echo(json.dumps(objects if settings.databases.may_be_several else objects[0], indent=2))
-    else:
-        _print(chain.from_iterable(plan_lines(each) for each in made))
+    elif settings.graph not in GRAPH_FORMATS:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        is_full = settings.full or width is None
+        _print(chain.from_iterable(plan_lines(each, is_full=is_full, width=width) for each in made))
     raise_problems(problems_of(made))
 
 
+def _draw(plans: Sequence[Plan], wanted: str) -> None:
+    """Draw the levels of each plan: to stdout, or to a file; of several, each has its database in its name."""
+    from dbrestore.report.files import write_whole
+    from dbrestore.report.levels import level_graph
+    from dbrestore.report.mermaid import mermaid_lines
+    from dbrestore.report.rendering import render_levels
+
+    for each in plans:
+        graph = level_graph(each)
+        path = Path(wanted)
+        suffix = wanted if wanted in GRAPH_FORMATS else path.suffix[1:]
+        text = f"{render_levels(graph)}\n" if suffix == "svg" else "\n".join((*mermaid_lines(graph), ""))
+        if wanted in GRAPH_FORMATS:
+            typer.echo(text, nl=False)
+        else:
+            write_whole(path if len(plans) == 1 else path.with_stem(f"{path.stem}-{each.source_database}"), text)
+
+
 async def _plan(source: str, settings: Settings) -> list[Plan]:
+    from dbrestore.events import Level
+    from dbrestore.progress import Progress
     from dbrestore.restore import make_plans
+    from dbrestore.views.lines import Lines
 
     async with _opened(source, settings) as storage:
         return await make_plans(
-            storage, settings.connection, _restore_options(settings), with_rows=not settings.no_rows
+            storage,
+            settings.connection,
+            _restore_options(settings),
+            with_rows=not settings.no_rows,
+            on_statement=Progress([Lines(sys.stderr, Level.TRACE)]).executed if settings.trace else None,
         )
 
 
@@ -324,21 +392,21 @@ def _restore_options(settings: Settings) -> RestoreOptions:
     )
 
 
+def _note(line: str) -> None:
+    _complain([line])
+
+
 @asynccontextmanager
-async def _opened(source: str, settings: Settings) -> AsyncIterator[Storage]:
+async def _opened(source: str, settings: Settings, notify: Notify = _note) -> AsyncIterator[Storage]:
     """The storage of the export that ``source`` and --latest name."""
     from dbrestore.export.latest import find_latest
     from dbrestore.export.opening import open_storage
 
     if settings.latest:
-        async with open_storage(source, settings.source, _note) as exports:
-            source = f"{source.rstrip('/')}/{await find_latest(exports, _note)}"
-    async with open_storage(source, settings.source, _note) as storage:
+        async with open_storage(source, settings.source, notify) as exports:
+            source = f"{source.rstrip('/')}/{await find_latest(exports, notify)}"
+    async with open_storage(source, settings.source, notify) as storage:
         yield storage
-
-
-def _note(line: str) -> None:
-    _complain([line])
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:

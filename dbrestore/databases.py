@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from dbrestore.plan import Plan
 
 
+NOTHING_HINT = "Nothing was exported, or all of it failed: `dbrestore list` shows what is there."
+
+
 @dataclass(frozen=True, slots=True)
 class Databases:
     """The choice among the databases of an export."""
@@ -33,14 +36,15 @@ class Databases:
         known = tuple(sorted(export.tables))
         shown = ", ".join(known) or "none"
         if unknown := [name for name in self.names if name not in known]:
-            raise ExportError(f"the export {export.id} has no database {', '.join(unknown)}; it has: {shown}")
+            message = f"the export {export.id} has no database {', '.join(unknown)}; it has: {shown}"
+            raise ExportError(message, hint="Look at --source-db: upper and lower case count.")
         if self.is_all and known:
             return known
         if self.names:
             return tuple(dict.fromkeys(self.names))
         if len(known) == 1:
             return known
-        hint = "Choose one or more with --source-db, or --all-databases." if known else None
+        hint = "Choose one or more with --source-db, or --all-databases." if known else NOTHING_HINT
         raise ExportError(f"the export {export.id} has {len(known)} databases: {shown}", hint=hint)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dbrestore.errors import DbrestoreError
+from dbrestore.events import Kind
 from dbrestore.scheduler import Task, run_tasks
 from dbrestore.target.connect import make_durable
 from dbrestore.target.maintenance import Maintenance, maintain, plan_maintenance
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from dbrestore.patience import Patience
     from dbrestore.plan import Plan
+    from dbrestore.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Finishing:
 
     plan: Plan
     options: FinishingOptions
+    progress: Progress
     warnings: list[str] = field(default_factory=list)
     failures: list[DbrestoreError] = field(default_factory=list)
     _extents: list[Extent] = field(default_factory=list)
@@ -82,7 +85,8 @@ class Finishing:
 
     async def _refresh(self, entry: Refresh, connection: asyncpg.Connection) -> None:
         try:
-            self.warnings += await refresh(connection, entry.view)
+            with self.progress.doing(Kind.REFRESH, entry.view.dotted, connection):
+                self.warnings += await refresh(connection, entry.view)
         except DbrestoreError as error:
             if error.fault:
                 raise
@@ -104,4 +108,5 @@ class Finishing:
         ]
 
     async def _maintain(self, entry: Maintenance, connection: asyncpg.Connection) -> None:
-        self.warnings += await maintain(connection, entry)
+        with self.progress.doing(Kind.MAINTAIN, entry.dotted, connection, entry.oid):
+            self.warnings += await maintain(connection, entry)

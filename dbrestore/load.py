@@ -34,6 +34,10 @@ FREEZE_BYTES = 1024**2
 VALUE_SHOWN = 80
 """Characters of a value that an error shows."""
 
+VALUE_HINT = (
+    "Give the target's column the type that it had in the snapshot, or a wider one such as text or numeric, then begin "
+    "anew with --restart."
+)
 OTHER_BOUNDS_HINT = (
     "The partition has other bounds than in the snapshot: --partitions via-parent brings each row to its place."
 )
@@ -209,7 +213,8 @@ def _encode_part(
         except UnencodableError as error:
             raise InvalidValueError(
                 f"{_place(table, [part])}, row {rows + error.row + 1}, column {error.column}: "
-                f"{shorten(error.value)} {error.reason}"
+                f"{shorten(error.value)} {error.reason}",
+                hint=VALUE_HINT,
             ) from error
         rows += batch.num_rows
 

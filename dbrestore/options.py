@@ -41,10 +41,10 @@ SCHEMA = ("schema", "pg_bindir", "keep_owners", "skip_extensions", "create", "sw
 COMPARISON = (
     "ignore_missing_tables", "ignore_extra_tables", "ignore_extra_columns", "partitions", "inherited",
 )  # fmt: skip
+TALK = ("quiet", "verbose", "trace", "json_logs")
+RECORDS = ("report", "metrics_file")
 
-METAVARS = {ByteSize: "BYTES", Path: "FOLDER", int: "NUMBER", float: "SECONDS"}
-FILES = ("schema",)
-"""Paths that need not be folders."""
+METAVARS = {ByteSize: "BYTES", Path: "PATH", int: "NUMBER", float: "SECONDS"}
 
 
 def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -84,7 +84,7 @@ def make_settings(**given: object) -> Settings:
 def _parameter(name: str) -> inspect.Parameter:
     field = Settings.model_fields[name]
     help_text = f"{field.description} [env: {ENVIRONMENT_PREFIX}{name.upper()}]"
-    option = typer.Option(*_flags(name), help=help_text, show_default=False, metavar=_metavar(name, field.annotation))
+    option = typer.Option(*_flags(name), help=help_text, show_default=False, metavar=_metavar(field.annotation))
     # The model checks the values, with the same words for options and environment.
     annotation: Any = Annotated[str | None, option]
     if field.annotation is bool:
@@ -101,13 +101,11 @@ def _flags(name: str) -> list[str]:
     return [flag, *SHORT_FLAGS.get(name, ())]
 
 
-def _metavar(name: str, annotation: Any) -> str | None:
-    if name in FILES:
-        return "FILE"
+def _metavar(annotation: Any) -> str | None:
     if annotation is bool:
         return None
     if get_origin(annotation) is tuple:
-        return "NAMES"
+        return "FILE" if Path in get_args(annotation) else "NAMES"
     kinds = get_args(annotation) or (annotation,)
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, Enum):

@@ -43,10 +43,14 @@ if TYPE_CHECKING:
     from dbrestore.planning.partitions import PartitionChoice
     from dbrestore.target.catalog import Catalog, Table
     from dbrestore.target.journal import Journal
+    from dbrestore.target.post_data import ForeignKey
     from dbrestore.target.recorded import RecordedRun
     from dbrestore.target.survey import Survey
 
     Footers: TypeAlias = Mapping[str, Footer | PartError]
+
+
+MIXED_HINT = "Two exports may be mixed in the table's folder: copy that from one export's bucket again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,8 @@ class Plan:
     """What is emptied before anything is loaded, by a TRUNCATE for each group."""
     skipped: frozenset[int] = frozenset()
     """Oids of the tables that are left alone because they have rows."""
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    """All that are declared in the target, whatever becomes of them."""
     is_journaled: bool = True
     """The role may keep a journal. Without one, nothing comes down and the run cannot be resumed."""
 
@@ -181,6 +187,7 @@ def build_plan(draft: Draft, footers: Footers, policy: Policy, resumed: Recorded
         milestones=order.milestones,
         truncated=existing.truncated,
         skipped=frozenset(existing.skipped),
+        foreign_keys=target.post_data.declared_keys,
         is_journaled=target.journal.obstacle is None,
     )
 
@@ -320,7 +327,7 @@ def _plan_parts(
             continue
         first = first or (file, footer.schema)
         if footer.schema is not first[1] and footer.schema != first[1]:
-            problems.append(PartError(f"{file.key} has other columns or types than {first[0].key}"))
+            problems.append(PartError(f"{file.key} has other columns or types than {first[0].key}", hint=MIXED_HINT))
         if footer.rows:
             parts.append(PlannedPart(file, footer.rows))
     return tuple(parts), first[1] if first else None, problems

@@ -1,29 +1,33 @@
-"""What people see of a restore while it runs: lines on stderr."""
+"""What a restore says of itself: each method makes an event, which all views are told."""
 
 from __future__ import annotations
 
-import sys
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+import asyncio
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING
 
-from dbrestore.printing import printable
+from dbrestore import events
+from dbrestore.errors import DbrestoreError, Fault, SeveralProblemsError
+from dbrestore.events import Activity, Failure, Kind
+from dbrestore.tally import TableTally, Tally
 from dbrestore.target.journal import SCHEMA, UNFINISHED_HINT
 from dbrestore.verification.verdicts import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 
-    from dbrestore.errors import DbrestoreError
+    import asyncpg
+
     from dbrestore.plan import Plan, PlannedPart, PlannedTable
+    from dbrestore.target.connect import OnStatement
     from dbrestore.target.deferral.model import Step
     from dbrestore.timing import RestoreTimes
+    from dbrestore.views.view import View
 
+TICK = 0.5
+"""Seconds between two looks at a run by its views."""
 COMPLAINT_INTERVAL = 2.0
-"""Seconds between two lines about faults of one kind."""
-LINE_INTERVAL = 10.0
-"""Seconds between two lines while nothing else is to be said."""
+"""Seconds between two lines about faults of one sort."""
 
 _VERIFIED = {
     Verification.NONE: "not verified",
@@ -32,79 +36,160 @@ _VERIFIED = {
 }
 
 
-def time_lines(times: RestoreTimes) -> Iterator[str]:
-    """Where the time went, for people."""
-    yield f"time: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in times.stages.items())}"
-    total = times.total
-    yield (
-        f"in all jobs together: waiting for storage {total.waiting_for_storage:.1f} s, for decoding "
-        f"({total.decoding:.1f} s of work) and encoding ({total.encoding:.1f} s) {total.waiting_for_client:.1f} s, for "
-        f"the server {total.waiting_for_server:.1f} s; building keys and indexes {total.building:.1f} s"
-    )
-
-
-@dataclass(slots=True)
 class Progress:
-    """Counts what is loaded and says so now and then; every part, if ``verbose``."""
+    """Tells views what happens. Without a view nothing is shown."""
 
-    verbose: bool = False
-    stream: TextIO = field(default_factory=lambda: sys.stderr)
-    rows: int = 0
-    started: float = field(default_factory=time.monotonic)
-    _total: int = 0
-    _earlier_rows: int = 0
-    """That were loaded by the run that is gone on with."""
-    _said: float = field(default_factory=time.monotonic)
-    _complained: dict[object, float] = field(default_factory=dict)
-    """When each fault was told of last."""
+    def __init__(self, views: Iterable[View] = ()) -> None:
+        self._views = list(views)
+        self.tally = Tally()
+        self._complained: dict[Fault | None, float] = {}
+        """When people were told of a fault of each sort last."""
+
+    def tell(self, event: events.Event) -> None:
+        """Something happened."""
+        self.tally.add(event)
+        for view in list(self._views):
+            try:
+                view.show(event, self.tally)
+            except OSError:  # nobody reads any more; the restore goes on
+                self._views.remove(view)
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Open the views, tell them what ends the block, and close them.
+
+        Raises a DbrestoreError if a view could not be kept: the block itself had come to its end then.
+        """
+        try:
+            for view in self._views:
+                view.open()
+            yield
+        except BaseException as error:
+            self.tell(_failed(error))
+            with suppress(DbrestoreError):
+                self._close()
+            raise
+        self._close()
+
+    def _close(self) -> None:
+        failures = []
+        for view in self._views:
+            try:
+                view.close(self.tally)
+            except DbrestoreError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    @asynccontextmanager
+    async def ticking(self) -> AsyncIterator[None]:
+        """Let the views look at the run now and then, while the block lasts."""
+        ticker = asyncio.create_task(self._tick())
+        try:
+            yield
+        finally:
+            ticker.cancel()
+            await asyncio.gather(ticker, return_exceptions=True)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self.tally.sample()
+            for view in list(self._views):
+                try:
+                    view.tick(self.tally)
+                except OSError:
+                    self._views.remove(view)
+
+    @property
+    def figures_interval(self) -> float | None:
+        """Seconds between two looks at the server's figures; None if nobody wants them."""
+        return min((view.figures_interval for view in self._views if view.figures_interval), default=None)
+
+    @property
+    def on_statement(self) -> OnStatement | None:
+        """What is to be told each statement of SQL; None if nobody wants to know them."""
+        return self.executed if any(view.wants_statements for view in self._views) else None
 
     def planned(self, plan: Plan, loaded: Collection[str] = ()) -> None:
         """The plan is made and loading begins, of all parts but those that are ``loaded``, by their keys."""
         parts = [part for table in plan.tables for part in table.parts]
-        self._earlier_rows = sum(part.rows for part in parts if part.file.key in loaded)
-        self.rows, self._total = 0, sum(part.rows for part in parts)
-        for note in plan.notes if self.verbose else ():
-            self._say(f"note: {note}")
-        self.warn(plan.warnings)
-        self._say(
-            f"restoring {len(plan.tables)} tables, {self._total:,} rows of {plan.export_id} ({plan.source_database}) "
-            f"into {plan.target_database}"
+        earlier = [part for part in parts if part.file.key in loaded]
+        planned = events.Planned(
+            plan,
+            plan.export_id,
+            plan.source_database,
+            plan.target_database,
+            len(plan.tables),
+            len(parts),
+            sum(part.rows for part in parts),
+            sum(part.file.size for part in parts),
+            len(earlier),
+            sum(part.rows for part in earlier),
+            sum(part.file.size for part in earlier),
         )
-        if loaded:
-            self._say(f"going on: {len(loaded):,} of {len(parts):,} parts, {self._earlier_rows:,} rows are loaded")
+        for note in plan.notes:
+            self.tell(events.Noted(note))
+        self.warn(plan.warnings)
+        self.tally.begin(planned, {table.table.oid: _new_tally(table, loaded) for table in plan.tables})
+        self.tell(planned)
+
+    def enter(self, stage: str) -> None:
+        """The run does this from now on, if it does not do it already."""
+        if stage != self.tally.entered:
+            self.tell(events.StageEntered(stage))
+
+    def note(self, line: str) -> None:
+        """Something that people may want to know while it goes on."""
+        self.tell(events.Told(line))
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Something is not as it might be wished."""
         for warning in warnings:
-            self._say(f"warning: {warning}")
-
-    def note(self, line: str) -> None:
-        """Something is done that takes its time."""
-        self._say(line)
+            self.tell(events.Warned(warning))
 
     def retrying(self, error: DbrestoreError, pause: float) -> None:
         """What failed by ``error`` is done again in ``pause`` seconds. One line is for all who meet it."""
-        now = time.monotonic()
-        if now - self._complained.get(error.fault, -COMPLAINT_INTERVAL) >= COMPLAINT_INTERVAL:
-            self._complained[error.fault] = now
-            reason = "; ".join(error.message.splitlines())
-            self._say(f"{reason}; trying again in {pause:.1f} s")
+        now, fault = self.tally.elapsed, error.fault
+        is_repeated = now - self._complained.get(fault, -COMPLAINT_INTERVAL) < COMPLAINT_INTERVAL
+        if not is_repeated:
+            self._complained[fault] = now
+        self.tell(events.Retrying("; ".join(error.message.splitlines()), pause, is_repeated))
 
-    def advise(self, hints: Iterable[str]) -> None:
-        """What might make the next restore faster."""
-        for hint in hints:
-            self._say(f"hint: {hint}")
+    def putting_back(self, steps: Iterable[Step]) -> None:
+        """These steps, and milestones, are to be taken."""
+        self.tell(events.StepsCounted(sum(bool(step.statements) for step in steps)))
+
+    @contextmanager
+    def doing(
+        self,
+        kind: Kind,
+        name: str,
+        connection: asyncpg.Connection,
+        table_oid: int | None = None,
+        parts: Sequence[PlannedPart] = (),
+    ) -> Iterator[None]:
+        """While the block lasts, a connection is busy with a table, index or key; or with ``parts``."""
+        rows, size = sum(part.rows for part in parts), sum(part.file.size for part in parts)
+        activity = Activity(kind, name, connection.get_server_pid(), self.tally.elapsed, table_oid, rows, size)
+        self.tell(events.Began(activity))
+        try:
+            yield
+        except BaseException:
+            self.tell(events.Ended(activity, self.tally.elapsed - activity.started, has_failed=True))
+            raise
+        self.tell(events.Ended(activity, self.tally.elapsed - activity.started))
 
     def loaded(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
         """Parts of a table are in the target."""
-        rows = sum(part.rows for part in parts)
-        self.rows += rows
-        if self.verbose:
-            self._say(f"{table.table.dotted}: {rows:,} rows of {', '.join(part.file.key for part in parts)}")
-        elif time.monotonic() - self._said >= LINE_INTERVAL:
-            self._say(
-                f"{self._earlier_rows + self.rows:,} of {self._total:,} rows, {self.rows / self.elapsed:,.0f} rows/s"
-            )
+        name, oid = table.table.dotted, table.table.oid
+        files = tuple(part.file.key for part in parts)
+        rows, size = sum(part.rows for part in parts), sum(part.file.size for part in parts)
+        self.tell(events.PartsLoaded(name, oid, files, rows, size))
+        found = self.tally.database.tables[oid] if self.tally.database else None
+        if found and not found.parts_left:
+            planned = found.planned
+            self.tell(events.TableLoaded(name, planned.rows, planned.size, round(found.seconds.get(Kind.LOAD, 0.0), 3)))
 
     @contextmanager
     def telling_how_to_go_on(self, *, is_journaled: bool) -> Iterator[None]:
@@ -113,35 +198,55 @@ class Progress:
             yield
         except BaseException:
             if is_journaled:
-                self._say(f"the restore is unfinished; its journal is the schema {SCHEMA} of the target")
-                self._say(f"hint: {UNFINISHED_HINT}")
+                self.tell(events.LeftUnfinished(SCHEMA, UNFINISHED_HINT))
             raise
 
     def aborted(self, steps: Sequence[Step]) -> None:
         """What an unfinished run took down is back: these steps were taken."""
         objects = {step.identity for step in steps if step.statements}
-        self._say(f"put back {len(objects)} keys, indexes and triggers in {self.elapsed:.1f} s")
+        self.tell(events.Aborted(len(objects), self.tally.elapsed))
 
     def had_nothing_to_abort(self) -> None:
         """There is no unfinished run."""
-        self._say("no restore is unfinished: there is nothing to put back")
+        self.tell(events.NothingToAbort())
 
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
+    def advise(self, hints: Iterable[str]) -> None:
+        """What might make the next restore faster."""
+        for hint in hints:
+            self.note(f"hint: {hint}")
 
     def finished(self, plan: Plan, times: RestoreTimes, verification: Verification = Verification.COUNTS) -> None:
         """All is loaded, and verified in this way, and took this time."""
-        seconds = self.elapsed
-        self._say(
-            f"restored {len(plan.tables)} tables, {self._total:,} rows in {seconds:.1f} s "
-            f"({self.rows / seconds:,.0f} rows/s); {_VERIFIED[verification]}"
+        tally = self.tally.database
+        assert tally is not None, "only what was planned is finished"
+        planned, seconds = tally.planned, self.tally.elapsed - tally.began
+        self.tell(
+            events.Finished(
+                plan.target_database,
+                planned.tables,
+                planned.rows,
+                planned.bytes,
+                seconds,
+                tally.rows,
+                tally.bytes,
+                _VERIFIED[verification],
+                times,
+            )
         )
-        for line in time_lines(times):
-            self._say(line)
-        self.started = time.monotonic()
 
-    def _say(self, line: str) -> None:
-        self._said = time.monotonic()
-        print(printable(line), file=self.stream, flush=True)
+    def executed(self, pid: int, statement: str, seconds: float, error: BaseException | None) -> None:
+        """A process of the server has run a statement, or refused it."""
+        self.tell(events.Executed(statement, seconds, pid, type(error).__name__ if error else None))
+
+
+def _new_tally(table: PlannedTable, loaded: Collection[str]) -> TableTally:
+    return TableTally(table, sum(part.file.key not in loaded for part in table.parts))
+
+
+def _failed(error: BaseException) -> events.Failed:
+    if isinstance(error, SeveralProblemsError):
+        found = tuple(Failure(problem.message, problem.hint) for problem in error.problems)
+        return events.Failed(found, error.exit_code)
+    if isinstance(error, DbrestoreError):
+        return events.Failed((Failure(error.message, error.hint),), error.exit_code)
+    return events.Failed((Failure(f"{type(error).__name__}: {error}"),), 1)

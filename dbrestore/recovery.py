@@ -11,7 +11,7 @@ from dbrestore.planning.choices import IfNotEmpty
 from dbrestore.planning.existing import treat_existing
 from dbrestore.planning.families import Families
 from dbrestore.planning.naming import list_names
-from dbrestore.running import Unfinished, empty
+from dbrestore.running import Unfinished, empty, pool_size
 from dbrestore.scheduler import run_tasks
 from dbrestore.target import journal
 from dbrestore.target.begun_schema import forget, read_begun
@@ -24,6 +24,7 @@ from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import survey
 from dbrestore.tasks import BUILDS, put_back_tasks
 from dbrestore.timing import Timing
+from dbrestore.watching import watching
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,8 +128,10 @@ async def _put_back(
         failures = await journal.read_failures(connection)
         memory = await choose_build_memory(connection, options.builds, options.maintenance_work_mem)
     putting_back = PuttingBack({step.key: step for step in steps}, memory)
-    tasks = list(put_back_tasks(putting_back, {}, {}, Timing()))
-    await run_tasks(tasks, pool, options.workers, {BUILDS: options.builds}, patience)
+    tasks = list(put_back_tasks(putting_back, {}, {}, progress, Timing()))
+    progress.enter("putting back")
+    async with watching(pool, progress):
+        await run_tasks(tasks, pool, options.workers, {BUILDS: options.builds}, patience)
     async with one_session(pool) as connection:
         await journal.finish(connection, keeps_schema=keeps_schema)
         await make_durable(connection)
@@ -150,7 +153,7 @@ async def abort(connection: ConnectionSettings, options: RestoreOptions, progres
         nonlocal is_begun
         async with (
             only_run(connection, backends) as lock,
-            open_pool(connection, options.workers, lock.check) as pool,
+            open_pool(connection, pool_size(options), lock.check, progress.on_statement) as pool,
         ):
             patience.met = True
             async with one_session(pool) as first:

@@ -16,7 +16,7 @@ from dbrestore.patience import Patience, persist
 from dbrestore.plan import Plan, build_plan
 from dbrestore.planning.resumption import find_changes, record_plan
 from dbrestore.recovery import settle_schema, settle_unfinished
-from dbrestore.running import Run, Unfinished
+from dbrestore.running import Run, Unfinished, pool_size
 from dbrestore.surveying import choose_databases, for_each, survey_both
 from dbrestore.target.connect import ConnectionSettings, open_pool
 from dbrestore.target.lock import only_run
@@ -33,12 +33,18 @@ if TYPE_CHECKING:
     from dbrestore.export.storage import Storage
     from dbrestore.progress import Progress
     from dbrestore.running import RestoreOptions
+    from dbrestore.target.connect import OnStatement
     from dbrestore.target.lock import Backend
     from dbrestore.target.recorded import RecordedRun
 
 
 async def make_plans(
-    storage: Storage, connection: ConnectionSettings, options: RestoreOptions, *, with_rows: bool = True
+    storage: Storage,
+    connection: ConnectionSettings,
+    options: RestoreOptions,
+    *,
+    with_rows: bool = True,
+    on_statement: OnStatement | None = None,
 ) -> list[Plan]:
     """The plan of each database's restore, with all problems, changing nothing.
 
@@ -48,7 +54,7 @@ async def make_plans(
     export = await read_export(storage)
 
     async def plan(name: str) -> Plan:
-        async with open_pool(connection.of_database(name), 1) as pool:
+        async with open_pool(connection.of_database(name), 1, on_statement=on_statement) as pool:
             return await _plan(export, storage, pool, name, options, with_rows=with_rows)
 
     return await for_each(choose_databases(export, connection, options.databases), plan)
@@ -70,6 +76,7 @@ async def restore(
     """
     use_little_memory()
     patience = Patience(progress, options.retry_for)
+    progress.enter("reading the export")
     listing = Timing()
     with listing.stage(Stage.LISTING):
         export = await read_export(storage)
@@ -135,7 +142,9 @@ class _Restoration:
     async def _prepare(self, stack: AsyncExitStack, name: str) -> Run:
         settings, options = self.connection.of_database(name), self.options
         lock = await stack.enter_async_context(only_run(settings, self._backends[name]))
-        pool = await stack.enter_async_context(open_pool(settings, options.workers, lock.check))
+        pool = await stack.enter_async_context(
+            open_pool(settings, pool_size(options), lock.check, self.progress.on_statement)
+        )
         self.patience.met = True
         if name in self._settled:
             options = replace(options, unfinished=Unfinished.RESUME)
@@ -145,6 +154,7 @@ class _Restoration:
         if complete:
             return Run(complete, self.storage, pool, options, self.progress, self.patience, is_complete=True)
         schema = await settle_schema(pool, settings, name, options, self.progress, unfinished)
+        self.progress.enter("planning")
         timing = Timing(dict(self.listing.stages))
         with timing.stage(Stage.PLANNING):
             plan = await _plan(self.export, self.storage, pool, name, options, unfinished, footers=self._footers)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dbrestore.advice import Observation, advise
 from dbrestore.databases import Databases
 from dbrestore.errors import raise_problems
+from dbrestore.events import Kind
 from dbrestore.finishing import Finishing, FinishingOptions
 from dbrestore.load import Loader
 from dbrestore.planning.choices import Choices
@@ -32,6 +33,7 @@ from dbrestore.timing import Stage, Timing
 from dbrestore.verification.comparison import count_tables
 from dbrestore.verification.verdicts import Verification
 from dbrestore.verify import OTHER_WRITER_HINT, compare, find_problems
+from dbrestore.watching import watching
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence, Set
@@ -130,15 +132,18 @@ class Run:
             before = await read_server_state(connection, memory)
         with self.timing.stage(Stage.PREPARING):
             rows_before = await self._begin()
-        with self.timing.loading():
-            failures = await self._load_and_put_back(loaded, whole, memory)
-            if self.schema:
-                self.progress.note(f"making the keys, indexes and triggers of {self.schema.archive.path}")
-                failures += await self.schema.make_post_data(self.pool, self.options.builds, memory)
-        with self.timing.stage(Stage.FINISHING):
-            await self._enter(Phase.FINISHING)
-            finishing = Finishing(self.plan, self.options.finishing)
-            await finishing.run(self.pool, self.options.workers, self.patience)
+        self.progress.enter(Phase.LOADING)
+        finishing = Finishing(self.plan, self.options.finishing, self.progress)
+        async with watching(self.pool, self.progress):
+            with self.timing.loading():
+                failures = await self._load_and_put_back(loaded, whole, memory)
+                if self.schema:
+                    self.progress.note(f"making the keys, indexes and triggers of {self.schema.archive.path}")
+                    failures += await self.schema.make_post_data(self.pool, self.options.builds, memory)
+            with self.timing.stage(Stage.FINISHING):
+                await self._enter(Phase.FINISHING)
+                await finishing.run(self.pool, self.options.workers, self.patience)
+        self.progress.enter("verifying")
         with self.timing.stage(Stage.VERIFYING):
             await self._verify(rows_before)
         self.progress.warn(finishing.warnings)
@@ -172,13 +177,15 @@ class Run:
         """Have all ready for loading; return the rows that tables keep, by oid."""
         if self.unfinished:
             return self.unfinished.rows_before
+        self.progress.enter(Phase.TAKING_DOWN)
         kept = (table for table in self.plan.tables if table.keeps_rows)
         rows_before = await count_tables(kept, self.pool, self.options.workers, self.patience)
         async with one_session(self.pool) as connection:
             if self.plan.is_journaled:
                 recorded = record_plan(self.plan, self.options.choices, rows_before)
                 await journal.begin(connection, recorded, self.plan.deferral.milestones)
-            await take_down(connection, self.plan.deferral)
+            with self.progress.doing(Kind.TAKE_DOWN, "keys, indexes and triggers", connection):
+                await take_down(connection, self.plan.deferral)
         if self.plan.truncated:
             await self._enter(Phase.EMPTYING)
             await empty(self.plan.truncated, self.pool, self.patience)
@@ -203,9 +210,10 @@ class Run:
                 self.timing,
             )
             sizes = {table.table.oid: table.size for table in self.plan.tables}
+            self.progress.putting_back(steps)
             tasks = [
                 *load_tasks(remaining_plan(self.plan, loaded), loader, self.progress, options.jobs, whole=whole),
-                *put_back_tasks(putting_back, find_loads(self.plan), sizes, self.timing),
+                *put_back_tasks(putting_back, find_loads(self.plan), sizes, self.progress, self.timing),
             ]
             shares: dict[Hashable, int] = {LOADS: options.jobs, BUILDS: options.builds}
             await run_tasks(tasks, self.pool, options.workers, shares, self.patience)
@@ -225,10 +233,16 @@ class Run:
         return advise(Observation(before, after, self.timing.times())) if before and after else []
 
     async def _enter(self, phase: Phase) -> None:
+        self.progress.enter(phase)
         if self.plan.is_journaled:
             async with one_session(self.pool) as connection:
                 await journal.enter(connection, phase)
         self.patience.succeeded((self.plan.source_database, phase))
+
+
+def pool_size(options: RestoreOptions) -> int:
+    """Connections of a run's pool: those that do something, and one that asks how far the server is."""
+    return options.workers + 1
 
 
 async def empty(truncated: Sequence[Sequence[Table]], pool: asyncpg.Pool, patience: Patience) -> None:

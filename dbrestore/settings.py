@@ -7,14 +7,16 @@ Every field is an option of the commands that take it, by the same name with hyp
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, ByteSize, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dbrestore.databases import Databases
+from dbrestore.events import Level
 from dbrestore.export.opening import SourceSettings
 from dbrestore.planning.choices import Choices, IfNotEmpty, InheritedRows, PartitionFolders
 from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX = "DBRESTORE_"
 MOST_JOBS_BY_DEFAULT = 8
-SHORT_FLAGS = {"jobs": ("-j",), "verbose": ("-v",)}
+REPORT_SUFFIXES = (".json", ".html")
+SHORT_FLAGS = {"jobs": ("-j",), "quiet": ("-q",), "verbose": ("-v",)}
 
 
 def default_jobs() -> int:
@@ -55,7 +58,20 @@ def _paired(value: Any) -> Any:
     return pairs
 
 
+def _reportable(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    for path in paths:
+        if path.suffix not in REPORT_SUFFIXES:
+            raise ValueError(f"{path} ends in none of {', '.join(REPORT_SUFFIXES)}")
+    return paths
+
+
+def _without_user(value: Any) -> Any:
+    """A URL may have a password."""
+    return re.sub(r"//[^/@]*@", "//", value) if isinstance(value, str) else value
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_reportable)]
 Pairs = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_paired)]
 
 
@@ -218,7 +234,6 @@ class Settings(BaseSettings):
     restart: Annotated[
         bool, Field(description="Empty what such a restore loaded, put back what it took down, and begin anew.")
     ] = False
-    verbose: Annotated[bool, Field(description="A line for each part.")] = False
     verify: Annotated[
         Verification,
         Field(
@@ -227,6 +242,28 @@ class Settings(BaseSettings):
         ),
     ] = Verification.COUNTS
     deep: Annotated[bool, Field(description="Compare every row, not only their number.")] = False
+    quiet: Annotated[bool, Field(description="Say nothing but what went wrong.")] = False
+    verbose: Annotated[bool, Field(description="A line for each part, index and key.")] = False
+    trace: Annotated[
+        bool, Field(description="Each statement of SQL with its time as well, without values of rows.")
+    ] = False
+    json_logs: Annotated[bool, Field(description="What is said on stderr as lines of JSON.")] = False
+    report: Annotated[
+        Paths, Field(description="File to write a report to, also of a failure: *.json or *.html; repeatable.")
+    ] = ()
+    metrics_file: Annotated[
+        Path | None, Field(description="File for the textfile collector of Prometheus' node exporter: *.prom.")
+    ] = None
+    full: Annotated[
+        bool, Field(description="All tables, also on a terminal, where a long plan has the largest only.")
+    ] = False
+    graph: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(mermaid|svg|.*\.(mmd|svg))$",
+            description="Draw the levels of the foreign keys: mermaid or svg on stdout, or into a file *.mmd or *.svg.",
+        ),
+    ] = None
     no_rows: Annotated[
         bool, Field(description="Read one footer for each table only: faster, but without the rows.")
     ] = False
@@ -264,6 +301,21 @@ class Settings(BaseSettings):
         if not (self.create or self.swap):
             return None
         return Making(self.create, self.swap, self.drop_old, self.pg_bindir)
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """Those that were set, without secrets, as JSON has them."""
+        found = self.model_dump(mode="json", include=self.model_fields_set - {"dsn"})
+        return {name: _without_user(value) for name, value in sorted(found.items())}
+
+    @property
+    def level(self) -> Level:
+        """How much is said."""
+        if self.quiet:
+            return Level.QUIET
+        if self.trace:
+            return Level.TRACE
+        return Level.VERBOSE if self.verbose else Level.NORMAL
 
     @property
     def policy(self) -> Policy:
@@ -325,6 +377,8 @@ class Settings(BaseSettings):
             raise ValueError("all_databases and source_db contradict each other")
         if self.drop_old and not self.swap:
             raise ValueError("drop_old makes sense with swap only")
+        if self.quiet and (self.verbose or self.trace):
+            raise ValueError("quiet contradicts verbose and trace")
         if self.resume and self.restart:
             raise ValueError("resume and restart contradict each other")
         return self

@@ -6,6 +6,7 @@ from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dbrestore.events import Kind
 from dbrestore.scheduler import Task
 
 if TYPE_CHECKING:
@@ -133,20 +134,27 @@ async def _load(
     parts: Sequence[PlannedPart],
     connection: asyncpg.Connection,
 ) -> None:
-    await loader.load(connection, table, parts)
+    with progress.doing(Kind.LOAD, table.table.dotted, connection, table.table.oid, parts):
+        await loader.load(connection, table, parts)
     progress.loaded(table, parts)
 
 
 async def _load_together(
     load: LoadTables, progress: Progress, tables: Sequence[PlannedTable], connection: asyncpg.Connection
 ) -> None:
-    await load(connection, tables)
+    names, parts = [table.table.dotted for table in tables], [part for table in tables for part in table.parts]
+    with progress.doing(Kind.LOAD, ", ".join(names), connection, parts=parts):
+        await load(connection, tables)
     for table in tables:
         progress.loaded(table, table.parts)
 
 
 def put_back_tasks(
-    putting_back: PuttingBack, loads: Mapping[int, Iterable[Hashable]], sizes: Mapping[int, int], timing: Timing
+    putting_back: PuttingBack,
+    loads: Mapping[int, Iterable[Hashable]],
+    sizes: Mapping[int, int],
+    progress: Progress,
+    timing: Timing,
 ) -> Iterator[Task]:
     """A task or milestone for each step.
 
@@ -156,15 +164,18 @@ def put_back_tasks(
         waits = (key for key in (*step.needs, *step.after) if key in putting_back.steps)
         yield Task(
             step.key,
-            partial(_put_back, putting_back, timing, step) if step.statements else None,
+            partial(_put_back, putting_back, progress, timing, step) if step.statements else None,
             frozenset((*waits, *loads.get(step.table_oid, ()))),
             sizes.get(step.table_oid, 0),
             frozenset((*step.alone, *([BUILDS] if step.reads_rows else []))),
         )
 
 
-async def _put_back(putting_back: PuttingBack, timing: Timing, step: Step, connection: asyncpg.Connection) -> None:
-    with timing.build(step.table_oid):
+async def _put_back(
+    putting_back: PuttingBack, progress: Progress, timing: Timing, step: Step, connection: asyncpg.Connection
+) -> None:
+    doing = progress.doing(Kind.PUT_BACK, step.identity, connection, step.table_oid)
+    with doing, timing.build(step.table_oid):
         await putting_back.take(step, connection)
 
 

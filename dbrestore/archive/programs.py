@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+PROGRAMS_HINT = "It comes with PostgreSQL's client programs; --pg-bindir says where they are."
 END_SECONDS = 5.0
 """What a program is given to end by itself when it is told to."""
 
@@ -72,13 +73,13 @@ async def find_program(name: str, bin_dir: Path | None) -> Program:
     found = shutil.which(name, path=str(bin_dir) if bin_dir else None)
     if found is None:
         where = f"in {bin_dir}" if bin_dir else "on the PATH"
-        hint = "It comes with PostgreSQL's client programs; --pg-bindir says where they are."
-        raise UsageError(f"there is no {name} {where}", hint=hint)
+        raise UsageError(f"there is no {name} {where}", hint=PROGRAMS_HINT)
     try:
         told = await Program(found, 0).run(["--version"])
     except OSError as error:
-        raise UsageError(f"{found} does not run: {error}") from error
+        raise UsageError(f"{found} does not run: {error}", hint=PROGRAMS_HINT) from error
     version = re.search(r"\(PostgreSQL\) (\d+)", told.data)
     if version is None:
-        raise UsageError(f"{found} does not say its version: {told.said or told.data.strip()}")
+        message = f"{found} does not say its version: {told.said or told.data.strip()}"
+        raise UsageError(message, hint=PROGRAMS_HINT)
     return Program(found, int(version[1]))

@@ -35,6 +35,7 @@ ENTRIES_AT_A_TIME = 250
 """That one transaction makes: each of them locks a table or more until its end."""
 FAILED_QUERY = "could not execute query"
 """What pg_restore says of a single thing that could not be made."""
+GO_ON_HINT = "Remove what is in the way, then go on with --resume: what is made is not made again."
 EXTENSION, TABLE = "EXTENSION", "TABLE"
 _NEVER_MADE = ("COMMENT - EXTENSION ", "COMMENT - SCHEMA public ")
 """What belongs to whoever made the extension or the database."""
@@ -125,11 +126,12 @@ class Schema:
         if not output.code:
             return []
         if FAILED_QUERY not in output.said:
-            raise TargetError(f"pg_restore failed: {output.said}")
+            raise TargetError(f"pg_restore failed: {output.said}", hint=GO_ON_HINT)
         async with one_session(pool) as connection:
             left = [entry for entry in await self._missing(connection) if entry.lasting_kind]
             failures = await explain_failures(connection, self.archive, left)
-        return failures or [TargetError(f"pg_restore could not make all of {self.archive.path}: {output.said}")]
+        message = f"pg_restore could not make all of {self.archive.path}: {output.said}"
+        return failures or [TargetError(message, hint=GO_ON_HINT)]
 
     async def _missing(self, connection: asyncpg.Connection) -> list[Entry]:
         """What is not there, and what can be made again."""

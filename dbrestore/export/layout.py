@@ -86,7 +86,7 @@ async def read_export(storage: Storage) -> Export:
 
 async def _read_whole(storage: Storage, file: StoredFile) -> bytes:
     if file.size > MAX_MANIFEST_BYTES:
-        raise ManifestError(f"{file.key} has {file.size} bytes, too many for a manifest")
+        raise ManifestError(f"{file.key} has {file.size} bytes, too many for a manifest", hint=_COPY_AGAIN)
     return await storage.read_range(file, 0, file.size)
 
 
@@ -133,7 +133,7 @@ class _Join:
         existing = [place for place in places if place.folder in self.folders]
         free = [place for place in existing if place.folder not in self.targets]
         if not places:
-            no_table = ManifestError(f"the manifest lists {entry.target}: not database.schema.table")
+            no_table = ManifestError(f"the manifest lists {entry.target}: not database.schema.table", hint=_COPY_AGAIN)
             self.problems += [*problems, no_table]
         elif existing and not free:
             self.problems += [*problems, _shared_folder(entry.target, existing[0].folder, self.targets)]
@@ -165,7 +165,7 @@ def _incomplete_table(entry: TableEntry, notices: str) -> ManifestError:
 
 def _shared_folder(target: str, folder: str, targets: Mapping[str, str]) -> LayoutError:
     if targets[folder] == target:
-        return LayoutError(f"the manifest lists {target} twice, but it has one folder: {folder}")
+        return LayoutError(f"the manifest lists {target} twice, but it has one folder: {folder}", hint=_COPY_AGAIN)
     return LayoutError(
         f"{targets[folder]} and {target} have one folder, {folder}: their rows cannot be told apart",
         hint="AWS writes several characters as _ in paths: rename one of the tables and export again.",

@@ -141,7 +141,8 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise LayoutError(f"{path} does not exist") from None
+        hint = "Name the folder that holds export_info_<id>.json, or s3://bucket/prefix."
+        raise LayoutError(f"{path} does not exist", hint=hint) from None
     except NotADirectoryError:
         hint = "Name the folder that holds export_info_<id>.json."
         raise LayoutError(f"{path} is not a folder", hint=hint) from None
@@ -149,4 +150,5 @@ def _translated(path: Path) -> Iterator[None]:
         hint = "Run as a user who may read all of the export."
         raise ExportError(f"{path} cannot be read: permission denied", hint=hint) from None
     except OSError as error:
-        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
+        hint = "The disk or the network file system may be at fault; copy the export to another one if it goes on."
+        raise ExportError(f"{path} cannot be read: {error.strerror or error}", hint=hint) from error

@@ -220,7 +220,8 @@ def parse_tables_info(data: bytes, key: str) -> tuple[TableEntry, ...]:
 
 def _parsed(adapter: TypeAdapter[_T], data: bytes, key: str) -> _T:
     if sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise ManifestError(f"{key} holds more than a manifest does: over {MOST_VALUES:,} values")
+        hint = "It is none of RDS's files: copy it from the export's bucket again."
+        raise ManifestError(f"{key} holds more than a manifest does: over {MOST_VALUES:,} values", hint=hint)
     try:
         return adapter.validate_json(data.removeprefix(codecs.BOM_UTF8), context={})
     except ValidationError as error:

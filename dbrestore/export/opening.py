@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dbrestore.export.storage import Storage
 
 S3_SCHEME = "s3://"
+SOURCE_HINT = "Name a folder, or s3://bucket/prefix; --aws-endpoint-url says where an S3 server is that is not AWS's."
 
 Notify: TypeAlias = "Callable[[str], None]"
 """Tells people a line while something is still going on."""
@@ -52,6 +53,6 @@ async def open_storage(source: str, settings: SourceSettings, notify: Notify) ->
         async with open_s3(source, settings, notify) as storage:
             yield storage
     elif "://" in source:
-        raise UsageError(f"{source} is neither a folder nor s3://bucket/prefix")
+        raise UsageError(f"{source} is neither a folder nor s3://bucket/prefix", hint=SOURCE_HINT)
     else:
         yield LocalStorage(Path(source))

@@ -117,7 +117,7 @@ async def read_footers(storage: Storage, files: Sequence[StoredFile], concurrenc
 async def _read_tail(storage: Storage, file: StoredFile, length: int) -> bytes:
     tail = await storage.read_range(file, file.size - length, length)
     if len(tail) < length:
-        raise PartError(f"{file.key} is shorter than the {file.size} bytes that it was listed with")
+        raise PartError(f"{file.key} is shorter than the {file.size} bytes that it was listed with", hint=_COPY_AGAIN)
     return tail
 
 
@@ -143,7 +143,8 @@ def _parsed(file: StoredFile, footer: bytes, schemas: SharedSchemas) -> Footer:
     try:
         metadata = pq.read_metadata(pa.BufferReader(footer))
         if metadata.num_columns > MOST_COLUMNS:
-            raise PartError(f"{file.key} has {metadata.num_columns} columns, and no table has more than {MOST_COLUMNS}")
+            message = f"{file.key} has {metadata.num_columns} columns, and no table has more than {MOST_COLUMNS}"
+            raise PartError(message, hint="It is none of RDS's files: remove it from the table's folder.")
         schema = schemas.of(metadata.schema)
         groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
     except (pa.ArrowException, OSError, ValueError) as error:

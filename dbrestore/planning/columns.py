@@ -57,11 +57,14 @@ class ColumnMatch:
         return replace(self, missing=(), filled_in=(), not_compared=(*self.missing, *self.filled_in))
 
 
+DOUBLE_HINT = "RDS does not write such files: copy the table's folder from the export's bucket again."
+
+
 def match_columns(table: Table, schema: pa.Schema, ignored: Sequence[ColumnPattern] = ()) -> ColumnMatch:
     """Find the columns of ``table`` in the schema of its parts; ``ignored`` are those that only these may have."""
     problems = []
     if len(set(schema.names)) < len(schema.names):
-        problems.append(PartError(f"the parts of {table.dotted} have two columns of one name"))
+        problems.append(PartError(f"the parts of {table.dotted} have two columns of one name", hint=DOUBLE_HINT))
     known = {column.name for column in table.columns}
     extra = [name for name in schema.names if name not in known]
     left_out = {name for name in extra for pattern in ignored if pattern.matches((table.schema, table.name), name)}

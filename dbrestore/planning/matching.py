@@ -66,11 +66,16 @@ def match_tables(
     return match
 
 
+CLASH_HINT = "Give one of them another name with --map-table, or leave it out with --exclude-tables."
+DOT_HINT = f"A dot in a name lets it be read in two ways. {CLASH_HINT}"
+
+
 def _clash(source: ExportedTable, found: Sequence[tuple[Table, Names]], taken: dict[int, ExportedTable]) -> Clash:
     oids = frozenset(table.oid for table, _ in found)
     first, names = found[0]
     if len(found) > 1:
         shown = " or ".join(table.sql for table, _ in found)
-        return Clash(names, oids, SchemaError(f"the export's {source.name} could be {shown} of the target"))
+        message = f"the export's {source.name} could be {shown} of the target"
+        return Clash(names, oids, SchemaError(message, hint=DOT_HINT))
     message = f"both {taken[first.oid].name} and {source.name} of the export would go into {first.dotted}"
-    return Clash(names, oids, SchemaError(message, hint="Map one of them to another table, or exclude it."))
+    return Clash(names, oids, SchemaError(message, hint=CLASH_HINT))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dbrestore.errors import ExportError, UsageError
-from dbrestore.export.opening import S3_SCHEME
+from dbrestore.export.opening import S3_SCHEME, SOURCE_HINT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dbrestore.export.s3.upload import Uploader
 
 # AWS: begins with a letter, then letters, digits and hyphens; at most 60 characters.
+WRITE_HINT = "Make room there, or choose a folder that is writable."
 _EXPORT_ID = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,59}")
 
 
@@ -70,7 +71,7 @@ class S3Destination:
             asyncio.run_coroutine_threadsafe(self.uploader.put(key, path), self.loop).result()
             path.unlink()
         except OSError as error:
-            raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
+            raise ExportError(f"cannot write {path}: {error.strerror or error}", hint=WRITE_HINT) from error
 
 
 @asynccontextmanager
@@ -89,7 +90,7 @@ async def open_destination(destination: str, export_id: str, settings: SourceSet
         async with _open_s3(f"{destination.rstrip('/')}/{export_id}", settings) as opened:
             yield opened
     elif "://" in destination:
-        raise UsageError(f"{destination} is neither a folder nor s3://bucket/prefix")
+        raise UsageError(f"{destination} is neither a folder nor s3://bucket/prefix", hint=SOURCE_HINT)
     else:
         yield LocalDestination(await asyncio.to_thread(_make_folder, Path(destination) / export_id))
 
@@ -111,7 +112,7 @@ def _make_folder(folder: Path) -> Path:
         if any(folder.iterdir()):
             raise _not_empty(str(folder))
     except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
+        raise UsageError(f"cannot write to {folder}: {error.strerror}", hint=WRITE_HINT) from error
     return folder
 
 

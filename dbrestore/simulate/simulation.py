@@ -15,10 +15,12 @@ import pyarrow as pa
 
 from dbrestore.errors import ExportError, LayoutError, PrivilegeError, TargetError, UsageError
 from dbrestore.simulate.catalog import Skipped, SourceTable, read_tables, skip_reason
+from dbrestore.simulate.destination import WRITE_HINT
 from dbrestore.simulate.manifest import ExportedTable, export_info, tables_info
 from dbrestore.simulate.parquet_types import arrow_schema
 from dbrestore.simulate.parts import BatchFolder
 from dbrestore.simulate.rows import copy_rows
+from dbrestore.target.hints import hint_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,7 +70,7 @@ async def simulate(
     database with text that is not UTF-8; ``ExportError`` for a file that cannot be written.
     """
     if rows_per_part < 1:
-        raise UsageError(f"rows per part must be at least 1, not {rows_per_part}")
+        raise UsageError(f"rows per part must be at least 1, not {rows_per_part}", hint="Look at --rows-per-part.")
     started = datetime.now(UTC)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.fetch(
@@ -103,7 +105,8 @@ def path_name(name: str) -> str:
 def database_folder_name(database: str) -> str:
     """The folder of a database. Raises ``LayoutError`` for a name that would lead out of the export's folder."""
     if "/" in database or database in (".", ".."):
-        raise LayoutError(f"the database's name {database!r} cannot be a folder's name")
+        hint = "AWS has no folder for it either: rename the database, or a copy of it."
+        raise LayoutError(f"the database's name {database!r} cannot be a folder's name", hint=hint)
     return path_name(database)
 
 
@@ -155,11 +158,12 @@ def _translated_errors(table: str) -> Iterator[None]:
     try:
         yield
     except asyncpg.InsufficientPrivilegeError as error:
-        raise PrivilegeError(f"cannot read {table}: {error}") from error
+        hint = "GRANT SELECT on all tables and USAGE on their schemas, or use the role that owns them."
+        raise PrivilegeError(f"cannot read {table}: {error}", hint=hint) from error
     except (asyncpg.PostgresError, ConnectionError) as error:
-        raise TargetError(f"cannot read {table}: {error}") from error
+        raise TargetError(f"cannot read {table}: {error}", hint=hint_of(error)) from error
     except OSError as error:
-        raise ExportError(f"cannot write {table}: {error}") from error
+        raise ExportError(f"cannot write {table}: {error}", hint=WRITE_HINT) from error
 
 
 def _write_documents(destination: Destination, documents: dict[str, dict[str, object]]) -> None:

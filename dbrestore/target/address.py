@@ -84,7 +84,8 @@ def find_service(dsn: str) -> tuple[str | None, dict[str, str]]:
         services.read(path)
         return named, dict(services[named])
     except KeyError:
-        raise UsageError(f"the service file {path} has no service {named}") from None
+        hint = "Look at PGSERVICE or service= in the DSN; PGSERVICEFILE says which file is read."
+        raise UsageError(f"the service file {path} has no service {named}", hint=hint) from None
     except (configparser.Error, UnicodeDecodeError):
         hint = "% has to be written as %%, or leave the password to PGPASSWORD or ~/.pgpass."
         raise UsageError(f"the service {named} of {path} cannot be read", hint=hint) from None

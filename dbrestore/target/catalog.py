@@ -115,6 +115,18 @@ class Catalog:
     filled: frozenset[int]
     """The oids of the tables that have rows, of those that the role may look into."""
 
+    @property
+    def roots(self) -> dict[int, Table]:
+        """By oid of each table, the one that it is a partition of at the highest; itself if it is none."""
+        tables = {table.oid: table for table in self.tables}
+        roots: dict[int, Table] = {}
+        for table in self.tables:
+            root = table
+            while root.parent in tables:
+                root = tables[root.parent]
+            roots[table.oid] = root
+        return roots
+
 
 async def read_catalog(connection: asyncpg.Connection) -> Catalog:
     """Read the catalogue as of one moment, and then which tables have rows. Raises TargetError."""

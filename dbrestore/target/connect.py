@@ -30,7 +30,8 @@ from dbrestore.errors import (
     UsageError,
 )
 from dbrestore.target.address import check_dsn, find_parameters, find_service, rewrite_dsn, shown_hosts
-from dbrestore.target.faults import fault_of, hint_of
+from dbrestore.target.faults import fault_of
+from dbrestore.target.hints import hint_of
 from dbrestore.target.iam import IamOptions, find_login, open_token_maker
 from dbrestore.target.pooler import refuse_transaction_pooler
 from dbrestore.target.refusals import explained, hint_for
@@ -40,6 +41,9 @@ from dbrestore.target.tls import TlsMode, TlsOptions, find_mode, load_certificat
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from typing import TypeAlias
+
+    OnStatement: TypeAlias = Callable[[int, str, float, BaseException | None], None]
+    """Is told the server's process, the statement without its parameters, the seconds, and what went wrong."""
 
     Check: TypeAlias = Callable[[asyncpg.Connection], Awaitable[None]]
 
@@ -79,11 +83,14 @@ _CLASSES: tuple[tuple[type[Exception], type[DbrestoreError]], ...] = (
 FOREIGN_ERRORS = tuple(foreign for foreign, _ in _CLASSES)
 """What asyncpg raises."""
 
-CONNECT_HINT = "Where the target is, --dsn or --db-host and the like say, or PGHOST and the like."
 
 PLACEHOLDER = "{database}"
 """Stands in a DSN or a database's name for the name that the database has in the export."""
 
+CONNECT_HINT = (
+    "Does the server run, and can it be reached from here (host, port, firewall, security group)? --dsn or "
+    "--db-host and the like say where it is, else PGHOST and the like."
+)
 ROLLBACK_SECONDS = 2.0
 GOODBYE_SECONDS = 2.0
 LAST_WORDS_SECONDS = 1.0
@@ -135,7 +142,8 @@ def _connection_errors(settings: ConnectionSettings, dsn: str) -> Iterator[None]
             except ssl.SSLError:  # some of which are ValueErrors
                 raise
             except ValueError as error:
-                raise UsageError(f"the connection settings make no sense: {error}") from error
+                hint = "Look at --dsn, --db-host and the like, and at PGHOST, PGPORT, PGSSLMODE and the like."
+                raise UsageError(f"the connection settings make no sense: {error}", hint=hint) from error
             except KeyError as error:  # getpass.getuser() of a user id without a name, as containers have them
                 raise UsageError("no role to connect as is given", hint="Name one with --db-user or PGUSER.") from error
     except ConnectError as error:
@@ -144,16 +152,20 @@ def _connection_errors(settings: ConnectionSettings, dsn: str) -> Iterator[None]
 
 
 @asynccontextmanager
-async def open_pool(settings: ConnectionSettings, size: int, check: Check | None = None) -> AsyncIterator[asyncpg.Pool]:
+async def open_pool(
+    settings: ConnectionSettings, size: int, check: Check | None = None, on_statement: OnStatement | None = None
+) -> AsyncIterator[asyncpg.Pool]:
     """A pool of at most ``size`` connections, with the session settings that a load needs.
 
-    ``check`` looks at each new connection before it is used, and raises what is wrong with it. Raises UsageError
-    where the settings make no sense, ConnectError where they lead to no database or to a pooler that keeps no
-    sessions.
+    ``check`` looks at each new connection before it is used, and raises what is wrong with it. ``on_statement`` is
+    told each statement but COPY when the server has run it. Raises UsageError where the settings make no sense,
+    ConnectError where they lead to no database or to a pooler that keeps no sessions.
     """
 
     async def prepare(connection: asyncpg.Connection) -> None:
         keep_alive(connection)
+        if on_statement:
+            _log(connection, on_statement)
         await prepare_session(connection)
         if check:
             await check(connection)
@@ -227,6 +239,15 @@ async def _close(pool: asyncpg.Pool) -> None:
             await pool.close()
     except FOREIGN_ERRORS:
         pool.terminate()
+
+
+def _log(connection: asyncpg.Connection, on_statement: OnStatement) -> None:
+    pid = connection.get_server_pid()
+
+    def log(query: Any) -> None:
+        on_statement(pid, query.query, query.elapsed, query.exception)
+
+    connection.add_query_logger(log)
 
 
 async def _keep(_: asyncpg.Connection) -> None:

@@ -1,4 +1,4 @@
-"""What the server and the way to it can answer: which of it passes, and what to do about the rest.
+"""What the server and the way to it can answer: which of it passes.
 
 The codes are those of https://www.postgresql.org/docs/current/errcodes-appendix.html.
 """
@@ -29,13 +29,6 @@ _LASTING_CLIENT_ERRORS = (
     ssl.SSLCertVerificationError,
 )
 _LOST_CLIENT_ERRORS = (asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError, ssl.SSLError)
-_HINTS = {
-    "25006": "Connect to the primary server, and look at default_transaction_read_only.",
-    "42501": "Grant the role what it lacks, or connect as the role that owns the tables.",
-    "53100": "Make room on the server's disk.",
-    "53200": "Give the server more memory, or let the restore take less: --jobs, --index-jobs, --maintenance-work-mem.",
-    "53400": "Raise that limit of the server.",
-}
 
 
 def fault_of(error: BaseException) -> Fault | None:
@@ -50,9 +43,3 @@ def fault_of(error: BaseException) -> Fault | None:
     if isinstance(error, _LOST_CLIENT_ERRORS):
         return Fault.LOST
     return Fault.UNREACHABLE if isinstance(error, OSError | TimeoutError) else None
-
-
-def hint_of(error: BaseException) -> str | None:
-    """What to do about what asyncpg raised, in the server's words or else in ours."""
-    code = getattr(error, "sqlstate", None) or ""
-    return getattr(error, "hint", None) or _HINTS.get(code)

@@ -60,7 +60,7 @@ def find_login(parameters: Parameters) -> Login:
     if not user:
         raise UsageError("--db-iam-auth needs a role", hint="Name one with --db-user; it has to have rds_iam.")
     if port and not port.isdecimal():
-        raise UsageError(f"{port} is no port")
+        raise UsageError(f"{port} is no port", hint="--db-iam-auth signs for one port: give its number.")
     return Login(host, int(port or DEFAULT_PORT), user)
 
 
@@ -82,7 +82,8 @@ async def open_token_maker(options: IamOptions, login: Login) -> AsyncIterator[M
                 raise UsageError("--db-iam-auth needs a region", hint=hint)
             client = await stack.enter_async_context(session.create_client("rds", region_name=region))
         except (BotoCoreError, ValueError) as error:
-            raise UsageError(f"the settings for --db-iam-auth make no sense: {error}") from error
+            hint = "Look at --aws-profile, --aws-region and the files in ~/.aws."
+            raise UsageError(f"the settings for --db-iam-auth make no sense: {error}", hint=hint) from error
 
         async def make_token() -> str:
             try:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 SCHEMA = "dbrestore"
 ABORT_HINT = "`dbrestore abort` puts back what it took down, and keeps the rows."
 UNFINISHED_HINT = f"--resume goes on with it; --restart empties what it loaded and begins anew; {ABORT_HINT}"
+OTHER_ROLE_HINT = (
+    "That role began a restore: let it go on (--resume) or end it (`dbrestore abort`). \\dn in psql names it."
+)
 
 _QUERIES = load_queries("journal.sql")
 _COLUMNS = [field.name for field in fields(Step)]
@@ -60,7 +63,8 @@ async def find_journal(connection: asyncpg.Connection) -> Journal:
         if not state["has_schema"]:
             return Journal(obstacle=None if state["may_create"] else _no_privilege())
         if not state["is_owned"]:
-            return Journal(PrivilegeError(f"the schema {SCHEMA} of the target belongs to another role"))
+            message = f"the schema {SCHEMA} of the target belongs to another role"
+            return Journal(PrivilegeError(message, hint=OTHER_ROLE_HINT))
         if state["is_begun_schema"]:
             return Journal()
         if not state["is_ours"]:

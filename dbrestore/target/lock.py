@@ -35,6 +35,7 @@ SILENCES = 4
 END_SECONDS = 30.0
 """In which the server ends a process that it was told to end."""
 LOOK_SECONDS = 0.05
+GO_ON_HINT = "Look at the server's log and at the network; --resume goes on when the server is there again."
 
 Backend: TypeAlias = "tuple[int, datetime]"
 """A process of the server: its id and when it began, which tell it from all others."""
@@ -59,7 +60,9 @@ class RunLock:
 
 
 def _lost() -> ConnectError:
-    return ConnectError("the connection that keeps other runs off the target was lost", fault=Fault.LOCK_LOST)
+    return ConnectError(
+        "the connection that keeps other runs off the target was lost", hint=GO_ON_HINT, fault=Fault.LOCK_LOST
+    )
 
 
 @asynccontextmanager
@@ -94,7 +97,9 @@ async def _end_backends(connection: asyncpg.Connection, backends: set[Backend]) 
     pids, starts = [pid for pid, _ in backends], [start for _, start in backends]
     while backends and await connection.fetchval(_QUERIES["end_backends"], pids, starts):
         if asyncio.get_running_loop().time() > deadline:
-            raise ConnectError("a server process of the lost connections does not end", fault=Fault.NOT_READY)
+            raise ConnectError(
+                "a server process of the lost connections does not end", hint=GO_ON_HINT, fault=Fault.NOT_READY
+            )
         await asyncio.sleep(LOOK_SECONDS)
     backends.clear()
 
@@ -107,7 +112,10 @@ async def _take(connection: asyncpg.Connection, backends: set[Backend]) -> RunLo
         hint = "Connect to the primary server, and look at default_transaction_read_only."
         raise TargetError("the target is read-only", hint=hint, fault=Fault.STANDBY)
     if not row["is_taken"]:
-        raise ConcurrentRunError("another run of dbrestore is working on this database")
+        raise ConcurrentRunError(
+            "another run of dbrestore is working on this database",
+            hint="`dbrestore status` says how far it is. Wait for its end, or stop that process.",
+        )
     await connection.execute(_QUERIES["stay_idle"])
     return RunLock(holder, backends)
 

@@ -180,4 +180,5 @@ def _file_errors(what: str) -> Iterator[None]:
         hint = "It has to be PEM; a key with a passphrase needs sslpassword in the DSN, which DBRESTORE_DSN can hold."
         raise UsageError(f"{what} cannot be used", hint=hint) from error
     except OSError as error:
-        raise UsageError(f"{what} cannot be read: {error.strerror or error}") from error
+        hint = "Look at the path and at who may read the file."
+        raise UsageError(f"{what} cannot be read: {error.strerror or error}", hint=hint) from error

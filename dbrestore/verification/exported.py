@@ -11,7 +11,7 @@ import numpy as np
 from dbrestore.concurrency import one_ahead
 from dbrestore.errors import InvalidValueError
 from dbrestore.export.rows import read_batches
-from dbrestore.load import shorten
+from dbrestore.load import VALUE_HINT, shorten
 from dbrestore.wire.fields import UnencodableError
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class ExportedRows:
             except UnencodableError as error:
                 raise InvalidValueError(
                     f"{table.table.dotted}, {part.file.key}, row {first + error.row + 1}, column {error.column}: "
-                    f"{shorten(error.value)} {error.reason}"
+                    f"{shorten(error.value)} {error.reason}",
+                    hint=VALUE_HINT,
                 ) from error
             if digests:
                 yield HashedBatch(part, first, batch, np.concatenate(digests))

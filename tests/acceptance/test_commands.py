@@ -91,7 +91,7 @@ def test_a_plan_changes_nothing_and_shows_everything(export: Path, database: Dat
     database.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
     result = run("plan", export, "--dsn", database.dsn)
     assert (result.returncode, result.stderr) == (0, "")
-    assert [line.split()[:4] for line in result.stdout.splitlines()[2:5]] == [
+    assert [line.split()[:4] for line in result.stdout.splitlines()[3:6]] == [
         ["LEVEL", "TABLE", "PARTS", "ROWS"],
         ["0", "public.books", "5", "500"],
         ["0", "public.shelves", "1", "20"],
@@ -320,7 +320,7 @@ def test_what_an_interrupted_restore_took_down_is_in_the_way_of_a_new_one_until_
 
 def test_a_killed_restore_is_told_of_by_status_and_gone_on_with(export: Path, database: Database) -> None:
     keys = database.execute(KEYS)
-    add_check(database, "PERFORM pg_sleep(0.04);")
+    add_check(database, "PERFORM pg_sleep(0.2);")
     command = [COMMAND, "restore", str(export), "--dsn", database.dsn, "--jobs", "2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while database.execute(COPYING) != "2":
@@ -356,14 +356,16 @@ def test_there_is_nothing_to_abort_where_no_restore_is_unfinished(database: Data
 
 
 def test_a_second_run_is_refused_while_the_first_one_lives(export: Path, database: Database) -> None:
-    add_check(database, "PERFORM pg_sleep(0.05);")
+    add_check(database, "PERFORM pg_sleep(1);")
     command = [COMMAND, "restore", str(export), "--dsn", database.dsn]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         while database.execute(COPYING) == "0":
             assert first.poll() is None
         for second in (["restore", export], ["abort"]):
             told = failed(*second, "--dsn", database.dsn, exit_code=7)
-            assert told == "error: another run of dbrestore is working on this database\n"
+            assert told.startswith(
+                "error: another run of dbrestore is working on this database\nhint: `dbrestore status`"
+            )
         first.send_signal(signal.SIGINT)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from dbrestore.events import Level
 from dbrestore.export.local import LocalStorage
 from dbrestore.export.opening import SourceSettings
 from dbrestore.planning.choices import Choices
@@ -19,6 +20,7 @@ from dbrestore.simulate import open_destination, simulate
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.target.deferral.policy import Policy
 from dbrestore.testing.compare import differences
+from dbrestore.views.lines import Lines
 
 if TYPE_CHECKING:
     from dbrestore.archive.archive import ArchiveOptions
@@ -61,7 +63,7 @@ async def restore_export(
             jobs=jobs,
             schema=schema,
         ),
-        Progress(verbose=verbose, stream=said),
+        Progress([Lines(said, Level.VERBOSE if verbose else Level.NORMAL)]),
     )
     return plan, said.getvalue()
 
@@ -70,7 +72,7 @@ async def abort_restore(database: Database, *, jobs: int = 2, user: str | None =
     """What was said."""
     said = io.StringIO()
     connection = ConnectionSettings(SecretStr(database.dsn), user=user)
-    await abort(connection, RestoreOptions(jobs=jobs), Progress(stream=said))
+    await abort(connection, RestoreOptions(jobs=jobs), Progress([Lines(said)]))
     return said.getvalue()
 
 

@@ -17,6 +17,7 @@ from dbrestore.progress import Progress
 from dbrestore.running import RestoreOptions, Run, Unfinished
 from dbrestore.target.connect import FOREIGN_ERRORS, ConnectionSettings
 from dbrestore.testing.databases import Database
+from dbrestore.views.lines import Lines
 from tests.integration.round_trip import export_database, fetch, find_differences
 from tests.integration.test_schema import FAMILY, FAMILY_ROWS, archive_of
 
@@ -80,7 +81,7 @@ async def run(
     making = replace(making, bin_dir=database.server.bin_dir)
     options = RestoreOptions(jobs=2, unfinished=unfinished, **more)
     connection = ConnectionSettings(SecretStr(database.dsn), user=role)
-    await restore_making(LocalStorage(exported), connection, options, making, Progress(stream=said))
+    await restore_making(LocalStorage(exported), connection, options, making, Progress([Lines(said)]))
     return said.getvalue()
 
 

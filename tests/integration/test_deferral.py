@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -578,5 +577,5 @@ async def test_a_memory_that_the_server_refuses_is_an_error_before_anything_is_d
     connection = ConnectionSettings(SecretStr(target.dsn), user=role)
     options = RestoreOptions(maintenance_work_mem="1kB")
     with pytest.raises(DbrestoreError, match="1 kB is outside the valid range"):
-        await restore(LocalStorage(exported), connection, options, Progress(stream=io.StringIO()))
+        await restore(LocalStorage(exported), connection, options, Progress())
     assert await fetch(target, JOURNAL) == [(0,)]

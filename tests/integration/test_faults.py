@@ -22,6 +22,7 @@ from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
 from dbrestore.testing.databases import create_database
 from dbrestore.testing.postgres import HOST, PostgresServer
 from dbrestore.testing.proxy import Proxy
+from dbrestore.views.lines import Lines
 from tests.integration.owner import create_owner
 from tests.integration.round_trip import export_database, fetch, restore_export, wait_for_sessions
 
@@ -102,7 +103,7 @@ async def restoring(
     async with target.connect() as gate:
         await gate.execute(f"SELECT pg_advisory_lock({GATE_KEY})")
         work = asyncio.create_task(
-            restore(LocalStorage(export), settings, wanted, Progress(stream=said)), name="the restore"
+            restore(LocalStorage(export), settings, wanted, Progress([Lines(said)])), name="the restore"
         )
         try:
             yield work, said
@@ -350,7 +351,7 @@ async def test_an_abort_bears_the_loss_of_its_connections(export: Path, target: 
     async with target.connect() as reader:
         await reader.execute("BEGIN; LOCK TABLE books IN ACCESS SHARE MODE")
         settings = ConnectionSettings(SecretStr(target.dsn))
-        work = asyncio.create_task(abort(settings, RestoreOptions(jobs=2), Progress(stream=said)))
+        work = asyncio.create_task(abort(settings, RestoreOptions(jobs=2), Progress([Lines(said)])))
         while not await fetch(target, f"SELECT {SESSIONS} AND wait_event_type = 'Lock'"):
             pass
         await fetch(target, END_ALL)

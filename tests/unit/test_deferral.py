@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dbrestore.progress import Progress
 from dbrestore.target.deferral.execution import PuttingBack
 from dbrestore.target.deferral.planning import DeferralPlanner
 from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
@@ -251,7 +252,7 @@ def test_the_tasks_of_putting_back_wait_for_the_loads_of_their_tables() -> None:
     deferral = defer([index(10, 1, constraint=PRIMARY)], [foreign_key(20, 2, 1, index_oid=10)])
     putting_back = PuttingBack(steps(deferral), "64MB")
     tasks: dict[object, Task] = {
-        task.key: task for task in put_back_tasks(putting_back, {1: {1}, 2: {2}}, {1: 700}, Timing())
+        task.key: task for task in put_back_tasks(putting_back, {1: {1}, 2: {2}}, {1: 700}, Progress(), Timing())
     }
     assert tasks["build 10"].after == {1}
     assert tasks["build 10"].cost == 700

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbrestore.progress import time_lines
 from dbrestore.timing import CopyClock, RestoreTimes, Stage, TableTimes, Timing
+from dbrestore.views.sentences import time_lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

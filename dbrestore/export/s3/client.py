@@ -53,7 +53,8 @@ async def open_client(settings: SourceSettings, url: str) -> AsyncIterator[Any]:
                 )
             )
         except ValueError as error:
-            raise UsageError(f"the settings for S3 make no sense: {error}") from error
+            hint = "Look at --aws-endpoint-url, --aws-region and --aws-profile, and at the AWS_* variables."
+            raise UsageError(f"the settings for S3 make no sense: {error}", hint=hint) from error
         except BotoCoreError as error:
             raise translated(error, url) from error
         yield client

@@ -93,8 +93,8 @@ def translated(error: Exception, url: str) -> DbrestoreError:
             hint="Name the authority that signed the server's certificate in AWS_CA_BUNDLE.",
         )
     if isinstance(error, aws.ParamValidationError | aws.InvalidRegionError | aws.EndpointProviderError):
-        return UsageError(f"{url}: {_text(error)}")
-    hint = "Check the network, and --aws-endpoint-url or --aws-region if they are set." if passes(error) else None
+        return UsageError(f"{url}: {_text(error)}", hint="Look at the bucket's name, --aws-region and AWS_REGION.")
+    hint = "Check the network, and --aws-endpoint-url or --aws-region if they are set."
     return ExportError(f"{url}: {_text(error)}", hint=hint)
 
 

@@ -104,7 +104,10 @@ class PuttingBack:
             return
         self._undone.add(step.key)
         if lost.identity != step.identity:
-            self._failures[step.key] = DataError(f"{step.identity} stays down: it needs {lost.identity}")
+            self._failures[step.key] = DataError(
+                f"{step.identity} stays down: it needs {lost.identity}, which could not be put back",
+                hint="Repair the rows that keep that down; `dbrestore abort` then puts back both.",
+            )
 
     def _lost(self, keys: Iterable[str]) -> Step | None:
         """The step, among these and what milestones among them need, that could not be taken."""

@@ -1,0 +1,1 @@
+"""The views of a run: each is told every event, and shows it in its way."""
