@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 from dbrestore import __version__
+from dbrestore.configuration import CONFIG
 from dbrestore.databases import problems_of
 from dbrestore.errors import DbrestoreError, InterruptedRunError, raise_problems
 from dbrestore.export.latest import find_latest
@@ -31,13 +32,14 @@ from dbrestore.options import (
     takes,
 )
 from dbrestore.progress import Progress
+from dbrestore.provenance import find_origins, settings_lines, settings_object
 from dbrestore.recovery import abort as run_abort
 from dbrestore.recovery import read_status
 from dbrestore.report import export_lines, plan_lines, plan_object, problem_lines, status_lines, status_object
 from dbrestore.restore import make_plans
 from dbrestore.restore import restore as run_restore
 from dbrestore.running import RestoreOptions
-from dbrestore.settings import Settings  # noqa: TC001 - the options are made from it
+from dbrestore.settings import Settings
 from dbrestore.signals import until_signalled
 from dbrestore.simulate import open_destination
 from dbrestore.simulate import simulate as run_simulation
@@ -193,6 +195,22 @@ async def _simulate(settings: Settings, destination: str, export_id: str) -> Sim
                 return await run_simulation(
                     connection, files, export_id=export_id, rows_per_part=settings.rows_per_part
                 )
+
+
+@app.command("config")
+@takes(*(name for name in Settings.model_fields if name != CONFIG))
+def show_config(*, settings: Settings, flags: dict[str, object], as_json: StatusJson = False) -> None:
+    """Show the settings in force, and where each comes from: flag, environment, file or default.
+
+    Flags go before the environment, this before the configuration file. No secret is shown.
+
+    Example: dbrestore config --jobs 4
+    """
+    origins = find_origins(flags)
+    if as_json:
+        _print([json.dumps(settings_object(settings, origins), indent=2)])
+    else:
+        _print(settings_lines(settings, origins))
 
 
 def _restore_options(settings: Settings) -> RestoreOptions:

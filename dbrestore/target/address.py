@@ -10,11 +10,13 @@ import configparser
 import os
 import re
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
 from dbrestore.errors import UsageError
 
 SCHEMES = ("postgresql", "postgres")
+MASK = "***"
+_SECRETS = re.compile(r"(?<![^&])((?:ssl)?password)=[^&]*", re.IGNORECASE)
 _HOST = re.compile(r"(\[[^]]*\]|[^\[\]:]*)(:\d*)?")
 
 
@@ -47,6 +49,19 @@ def _is_readable(parts: SplitResult) -> bool:
 def shown_hosts(dsn: str) -> str:
     """The hosts and ports before the path of a DSN, without role and password; empty if there are none."""
     return urlsplit(dsn).netloc.rpartition("@")[2]
+
+
+def masked_dsn(dsn: str) -> str:
+    """A DSN with ``***`` for its passwords; nothing but that, if its parts cannot be told apart."""
+    try:
+        check_dsn(dsn)
+    except UsageError:
+        return MASK
+    parts = urlsplit(dsn)
+    role, at, hosts = parts.netloc.rpartition("@")
+    name, colon, _ = role.partition(":")
+    netloc = f"{name}{colon}{MASK if colon else ''}{at}{hosts}"
+    return urlunsplit(parts._replace(netloc=netloc, query=_SECRETS.sub(rf"\1={MASK}", parts.query)))
 
 
 def find_service(dsn: str) -> str | None:
