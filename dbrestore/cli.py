@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sys
 from contextlib import asynccontextmanager
@@ -290,6 +291,9 @@ def _common(
 
 def main() -> NoReturn:
     """The command ``dbrestore``."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal or file whose encoding lacks a letter of a name is no reason to end without the rest.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except DbrestoreError as error:
