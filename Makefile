@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint format torture bench test-matrix dist dist-check clean
+.PHONY: help venv demo test check lint format torture bench test-matrix dist dist-check reference clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -52,6 +52,9 @@ dist: $(STAMP) ## Build sdist and wheel
 
 dist-check: $(STAMP) ## Install the wheel alone, and restore from S3 with it
 	$(BIN)/python -m dbrestore.testing.distribution
+
+reference: $(STAMP) ## Write docs/reference.md anew, after a change of a command or option
+	$(BIN)/python -m dbrestore.testing.reference
 
 clean: ## Remove what make made
 	rm -rf $(VENV) dist .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

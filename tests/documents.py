@@ -16,7 +16,7 @@ from dbrestore.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import click
+    from typer.core import TyperCommand
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
@@ -86,6 +86,11 @@ def without_unknown(line: str) -> str:
     return line
 
 
-def command_named(name: str) -> click.Command:
+def commands() -> list[TyperCommand]:
+    """All commands of dbrestore."""
+    return list(get_command(app).commands.values())  # type: ignore[attr-defined]
+
+
+def command_named(name: str) -> TyperCommand:
     """A command of dbrestore. KeyError: there is none."""
     return get_command(app).commands[name]  # type: ignore[attr-defined,no-any-return]
