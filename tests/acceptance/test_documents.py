@@ -81,7 +81,7 @@ class Reader:
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
     def _target(self, line: str) -> Database:
-        if re.search(r"dbrestore verify", line):
+        if re.search(r"dbrestore verify|--if-not-empty", line):
             return self._make_database(self._templates["filled"])
         makes_schema = not line.startswith("dbrestore ") or "--schema " in line
         return self._make_database(None if makes_schema else self._templates["empty"])
