@@ -18,7 +18,12 @@ LABEL org.opencontainers.image.title="dbrestore" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# A role of its own with a home for ~/.aws and ~/.pgpass; /work is for dbrestore.toml and files that are written.
+# pg_dump and pg_restore, for the schema, which no export has; of the version that Debian has.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends postgresql-client \
+    && rm -rf /var/lib/apt/lists/*
+# A user of its own with a home for ~/.aws and ~/.pgpass; /work is for dbrestore.toml and files that are written.
 RUN useradd --uid 10001 --create-home dbrestore \
     && install --directory --owner dbrestore --group dbrestore /work
 COPY --from=build /opt/dbrestore /opt/dbrestore

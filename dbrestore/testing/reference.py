@@ -27,8 +27,8 @@ Every setting is an option of the commands that take it, a variable of the envir
 Options go before the environment, this before the file. The file is the one that `--config` or
 `{ENVIRONMENT_PREFIX}CONFIG` names, or else `{FILE_NAME}` in the working folder, or else in the user's configuration
 folder. `dbrestore config` shows what is in force and where it comes from. Lists are written with commas, or as arrays
-in the file; switches are `true` and `false` there, and every one has an opposite on the command line. An empty variable says
-nothing. `dbrestore --install-completion` teaches the shell all of it.
+in the file; switches are `true` and `false` there, and every one has an opposite on the command line. An empty variable
+says nothing. `dbrestore --install-completion` teaches the shell all of it.
 """
 
 
