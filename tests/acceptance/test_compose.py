@@ -73,11 +73,14 @@ def environment(service: str, server: PostgresServer, s3: S3Server) -> dict[str,
     return os.environ | told | {"PATH": f"{Path(COMMAND).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def start(service: str, server: PostgresServer, s3: S3Server) -> subprocess.CompletedProcess[str]:
-    """What ``docker compose run`` starts in the container of a service that is made from the Dockerfile."""
+def start(service: str, server: PostgresServer, s3: S3Server, *words: str) -> subprocess.CompletedProcess[str]:
+    """What ``docker compose run`` starts in the container of a service that is made from the Dockerfile.
+
+    ``words`` stand in place of the service's own command.
+    """
     entry_point = SERVICES[service].get("entrypoint") or json.loads(instructions("ENTRYPOINT")[-1])
     return subprocess.run(
-        [*entry_point, *SERVICES[service]["command"]],
+        [*entry_point, *(words or SERVICES[service]["command"])],
         env=environment(service, server, s3), capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -98,6 +101,13 @@ def test_every_service_waits_for_what_it_needs() -> None:
             assert is_healthy == ("healthcheck" in SERVICES[needed]), f"{name} waits for {needed}"
     assert set(SERVICES["dbrestore"]["depends_on"]) == {"db", "export"}
     assert set(SERVICES["export"]["depends_on"]) == {"db", "bucket"}
+
+
+def test_what_the_page_and_the_file_tell_to_type_names_services() -> None:
+    told = (REPOSITORY / "docs" / "docker.md").read_text() + COMPOSE_FILE.read_text()
+    named = re.findall(r"docker compose (?:run --rm|exec) (\w+)", told)
+    assert named
+    assert set(named) <= set(SERVICES)
 
 
 def test_what_is_mounted_is_there() -> None:
@@ -130,6 +140,8 @@ async def test_the_sample_is_exported_and_restored_and_all_of_it_can_be_repeated
             assert exported.returncode == 0, exported.stderr
             restored = start("dbrestore", compose_server, s3)
             assert restored.returncode == 0, restored.stderr
+        planned = start("dbrestore", compose_server, s3, "plan", "s3://exports/shop")
+        assert planned.returncode == 0, planned.stderr
     finally:
         s3.remove_bucket("exports")
     source, target = Database(compose_server, "shop_source"), Database(compose_server, "shop")
