@@ -38,7 +38,7 @@ ROWS = """
 ELSEWHERE = re.compile(
     r"…|\{database\}|<|--db-iam-auth|--aws-profile|--aws-anonymous|--aws-requester-pays|--db-ssl|sslmode|--db-host"
 )
-"""In commands that need what no test machine has: they are only looked at, see tests/unit/test_docs.py."""
+"""In commands that need what no test machine has: they are only looked at, see tests/unit/test_documents.py."""
 PAGES = sorted({shown.page for shown in shown_commands()})
 
 
