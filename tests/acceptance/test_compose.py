@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from dbrestore.testing.s3 import S3Server
 
+pytestmark = pytest.mark.timeout(600)  # several commands each, on a machine that may be busy
+
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE_FILE = REPOSITORY / "docker-compose.yml"
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}|\$\$")

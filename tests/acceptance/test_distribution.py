@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from dbrestore.testing.databases import Database, MakeDatabase
     from dbrestore.testing.s3 import S3Server
 
+pytestmark = pytest.mark.timeout(600)  # several commands each, on a machine that may be busy
+
 BARE = (sys.executable, bare.__file__)
 TABLES = "CREATE TABLE shelves (id int PRIMARY KEY, name varchar(20), kept jsonb, made timestamptz DEFAULT now());"
 ROWS = "INSERT INTO shelves SELECT n, 'shelf ' || n, '{}' FROM generate_series(1, 20) AS n;"
