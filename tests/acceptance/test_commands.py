@@ -356,7 +356,7 @@ def test_there_is_nothing_to_abort_where_no_restore_is_unfinished(database: Data
 
 
 def test_a_second_run_is_refused_while_the_first_one_lives(export: Path, database: Database) -> None:
-    add_check(database, "PERFORM pg_sleep(0.05);")
+    add_check(database, "PERFORM pg_sleep(1);")
     command = [COMMAND, "restore", str(export), "--dsn", database.dsn]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         while database.execute(COPYING) == "0":
