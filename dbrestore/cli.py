@@ -6,6 +6,7 @@ What only one command needs, and takes long to import, is imported by it: help i
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import shutil
 import sys
@@ -18,6 +19,7 @@ import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from dbrestore import __version__
+from dbrestore.configuration import CONFIG
 from dbrestore.errors import DbrestoreError, InterruptedRunError, UsageError, raise_problems
 from dbrestore.options import (
     AWS,
@@ -39,7 +41,7 @@ from dbrestore.options import (
 )
 from dbrestore.printing import printable
 from dbrestore.process_title import hide_passwords
-from dbrestore.settings import Settings  # noqa: TC001 - the options are made from it
+from dbrestore.settings import Settings
 from dbrestore.tune import Form, Machine, choose_settings, setting_lines, this_machine, undo_lines
 
 if TYPE_CHECKING:
@@ -337,6 +339,24 @@ async def _simulate(settings: Settings, destination: str, export_id: str) -> Sim
                 )
 
 
+@app.command("config")
+@takes(*(name for name in Settings.model_fields if name != CONFIG))
+def show_config(*, settings: Settings, flags: dict[str, object], as_json: StatusJson = False) -> None:
+    """Show the settings in force, and where each comes from: flag, environment, file or default.
+
+    Flags go before the environment, this before the configuration file. No secret is shown.
+
+    Example: dbrestore config --jobs 4
+    """
+    from dbrestore.provenance import find_origins, settings_lines, settings_object
+
+    origins = find_origins(flags)
+    if as_json:
+        typer.echo(json.dumps(settings_object(settings, origins), indent=2))
+    else:
+        _print(settings_lines(settings, origins))
+
+
 @app.command()
 def tune(
     *,
@@ -465,6 +485,9 @@ def _common(
 def main() -> NoReturn:
     """The command ``dbrestore``."""
     hide_passwords()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal or file whose encoding lacks a letter of a name is no reason to end without the rest.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except DbrestoreError as error:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 import typer
 from pydantic import ByteSize, ValidationError
 
+from dbrestore.configuration import CONFIG
 from dbrestore.errors import UsageError
+from dbrestore.provenance import find_origins, find_warnings
 from dbrestore.settings import ENVIRONMENT_PREFIX, SHORT_FLAGS, Settings
 
 if TYPE_CHECKING:
@@ -50,19 +52,25 @@ METAVARS = {ByteSize: "BYTES", Path: "PATH", int: "NUMBER", float: "SECONDS"}
 def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command, in place of its parameter ``settings``, an option for each of the settings' fields ``names``.
 
-    The command gets the settings that these options, the environment and the defaults make. UsageError where they
-    make no sense.
+    Besides it gets --config. It is called with the settings that these options, the environment, the configuration
+    file and the defaults make, and with ``flags``, if it wants them: those that were given. UsageError where they make
+    no sense; what is only suspicious is said on stderr.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+
         @wraps(command)
         def run(**given: Any) -> None:
-            chosen = {name: given.pop(name) for name in names}
-            command(settings=make_settings(**chosen), **given)
+            flags = given_flags(**{name: given.pop(name) for name in (*names, CONFIG)})
+            settings = make_settings(**flags)
+            for warning in find_warnings(settings, flags):
+                typer.echo(f"warning: {warning}", err=True)
+            made = {"settings": settings, "flags": flags}
+            command(**{name: value for name, value in made.items() if name in signature.parameters}, **given)
 
-        signature = inspect.signature(command, eval_str=True)
-        own = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
-        parameters = [*own, *map(_parameter, names)]
+        own = [parameter for name, parameter in signature.parameters.items() if name not in ("settings", "flags")]
+        parameters = [*own, *map(_parameter, (*names, CONFIG))]
         run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run
@@ -70,15 +78,22 @@ def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return decorate
 
 
-def make_settings(**given: object) -> Settings:
-    """Settings from options; None and no values mean that one was not given. Raises UsageError."""
+def given_flags(**options: object) -> dict[str, object]:
+    """The options that were given: None and no values mean that one was not."""
+    return {name: value for name, value in options.items() if value not in (None, [])}
+
+
+def make_settings(**flags: object) -> Settings:
+    """Settings from the flags that were given, environment, file and defaults. Raises UsageError."""
     try:
-        return Settings(**{name: value for name, value in given.items() if value not in (None, [])})  # type: ignore[arg-type]
+        return Settings(**flags)  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise UsageError(
-            f"settings: {wrong}", hint="See --help, and the variables that begin with DBRESTORE_."
-        ) from None
+        origins = find_origins(flags)
+        wrong = "; ".join(
+            f"{origins[str(item['loc'][0])].place if item['loc'] else 'settings'}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise UsageError(wrong, hint="dbrestore config shows what is in force; --help, what can be set.") from None
 
 
 def _parameter(name: str) -> inspect.Parameter:
@@ -96,8 +111,9 @@ def _parameter(name: str) -> inspect.Parameter:
 
 def _flags(name: str) -> list[str]:
     flag = f"--{name.replace('_', '-')}"
-    if Settings.model_fields[name].default is True:
-        flag += f"/--no-{name.replace('_', '-')}"
+    if Settings.model_fields[name].annotation is bool:
+        # What environment or file switch on, a flag has to be able to switch off.
+        flag += f"/--{name.removeprefix('no_') if name.startswith('no_') else f'no-{name}'}".replace("_", "-")
     return [flag, *SHORT_FLAGS.get(name, ())]
 
 

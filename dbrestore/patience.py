@@ -87,6 +87,11 @@ class Pauses:
 
     async def after(self, error: DbrestoreError) -> None:
         """Wait for the next attempt, or raise ``error`` if there is to be none."""
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # Until Python 3.12 asyncio.wait_for, which asyncpg connects by, takes no notice of a cancellation if what
+            # it waits for ends at the same moment.
+            raise asyncio.CancelledError
         pause = self.next()
         if not self._patience.bears(error, pause):
             raise error

@@ -1,7 +1,8 @@
-"""What can be set, in one place: flags before environment before defaults.
+"""What can be set, in one place: flags before environment before a file before defaults.
 
 Every field is an option of the commands that take it, by the same name with hyphens, and has an environment twin,
-``DBRESTORE_`` and its name in capitals: DBRESTORE_JOBS. Its description is the option's help.
+``DBRESTORE_`` and its name in capitals: DBRESTORE_JOBS. It is a key of ``dbrestore.toml``. Its description is the
+option's help.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from dbrestore.configuration import LayeredSource
 from dbrestore.databases import Databases
 from dbrestore.events import Level
 from dbrestore.export.opening import SourceSettings
@@ -34,6 +37,13 @@ ENVIRONMENT_PREFIX = "DBRESTORE_"
 MOST_JOBS_BY_DEFAULT = 8
 REPORT_SUFFIXES = (".json", ".html")
 SHORT_FLAGS = {"jobs": ("-j",), "quiet": ("-q",), "verbose": ("-v",)}
+ALTERNATIVES = (
+    ("if_not_empty", "truncate_all", "skip_not_empty"),
+    ("all_databases", "source_db"),
+    ("resume", "restart"),
+    ("quiet", "verbose", "trace"),
+)
+"""Settings that exclude each other: what is said nearer goes before what is said further away."""
 
 
 def default_jobs() -> int:
@@ -42,13 +52,17 @@ def default_jobs() -> int:
 
 
 def _listed(value: Any) -> Any:
-    """The names of comma lists: one in the environment, one for each time that a flag is given."""
+    """The names of comma lists: one in the environment, one for each time that a flag is given, an array in a file."""
     texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("names are text: one, or a list of them")
     return [name for text in texts for name in map(str.strip, text.split(",")) if name]
 
 
 def _paired(value: Any) -> Any:
-    """Comma lists of ``old=new``."""
+    """Comma lists of ``old=new``, or a table of a file."""
+    if isinstance(value, Mapping):
+        value = [f"{old}={new}" for old, new in value.items()]
     pairs = [tuple(map(str.strip, text.split("="))) for text in _listed(value)]
     for pair in pairs:
         if len(pair) != 2 or not all(pair):
@@ -82,7 +96,12 @@ warnings.filterwarnings("ignore", 'Field name "schema" in "Settings" shadows an 
 class Settings(BaseSettings):
     """Everything that a command can be told."""
 
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    config: Annotated[
+        Path | None,
+        Field(description="File of settings. Default: dbrestore.toml in the working folder, or else in the user's."),
+    ] = None
 
     dsn: Annotated[
         SecretStr | None,
@@ -268,6 +287,18 @@ class Settings(BaseSettings):
         bool, Field(description="Read one footer for each table only: faster, but without the rows.")
     ] = False
     rows_per_part: Annotated[int, Field(ge=1, description="Rows of a Parquet file. Default: 100,000.")] = 100_000
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - LayeredSource makes its own
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then what environment and file say."""
+        return init_settings, LayeredSource(settings_cls, ALTERNATIVES)
 
     @property
     def connection(self) -> ConnectionSettings:

@@ -39,6 +39,7 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith(("AWS_", "PG", "DBRESTORE_")) and not name.startswith("DBRESTORE_TEST_"):
             del os.environ[name]
+    os.environ["XDG_CONFIG_HOME"] = os.devnull
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

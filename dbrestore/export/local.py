@@ -7,6 +7,7 @@ import os
 import stat
 from contextlib import asynccontextmanager, contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbrestore.errors import ExportError, LayoutError
@@ -14,7 +15,6 @@ from dbrestore.export.storage import StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 LISTING_CHUNK = 1000
 """Files that are listed in one go, off the event loop."""
@@ -129,7 +129,7 @@ def _version(status: os.stat_result) -> str:
 
 def _refuse_way_out(link: Path, home: str) -> None:
     aim = os.path.realpath(link, strict=True)
-    if os.path.commonpath([aim, home]) != home:
+    if not Path(aim).is_relative_to(home):
         raise LayoutError(
             f"{link} is a link that leads out of the export, to {aim}",
             hint="Put the file itself there: nothing outside of the export's folder is read.",

@@ -35,6 +35,8 @@ _VARIABLES = {
     "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
     "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
 }
+MASK = "***"
+_SECRETS = re.compile(r"(?<![^&])((?:ssl)?password)=[^&]*", re.IGNORECASE)
 _HOST = re.compile(r"(\[[^]]*\]|[^\[\]:]*)(:\d*)?")
 
 
@@ -67,6 +69,19 @@ def _is_readable(parts: SplitResult) -> bool:
 def shown_hosts(dsn: str) -> str:
     """The hosts and ports before the path of a DSN, without role and password; empty if there are none."""
     return urlsplit(dsn).netloc.rpartition("@")[2]
+
+
+def masked_dsn(dsn: str) -> str:
+    """A DSN with ``***`` for its passwords; nothing but that, if its parts cannot be told apart."""
+    try:
+        check_dsn(dsn)
+    except UsageError:
+        return MASK
+    parts = urlsplit(dsn)
+    role, at, hosts = parts.netloc.rpartition("@")
+    name, colon, _ = role.partition(":")
+    netloc = f"{name}{colon}{MASK if colon else ''}{at}{hosts}"
+    return urlunsplit(parts._replace(netloc=netloc, query=_SECRETS.sub(rf"\1={MASK}", parts.query)))
 
 
 def find_service(dsn: str) -> tuple[str | None, dict[str, str]]:

@@ -181,6 +181,7 @@ class Proxy:
 
     async def _stop(self) -> None:
         self._server.close()
+        await asyncio.sleep(POLL_SECONDS)  # one that was accepted a moment ago has no task yet
         while self._tasks:  # a connection that is being made has no link yet
             self._end_links(Ending.RST)
             for link in self._links:
@@ -198,6 +199,8 @@ class Proxy:
             server_reader, server_writer = await self._connect()
         except OSError:
             _reset(writer)
+            with suppress(OSError):
+                await writer.wait_closed()
             return
         link = _Link(writer, server_writer)
         self._links.add(link)

@@ -231,7 +231,7 @@ def test_several_databases_are_not_mixed_in_one(whole_server: tuple[Path, Databa
 
 def test_wrong_usage_ends_with_2(export: Path) -> None:
     assert failed("restore", export, exit_code=2, DBRESTORE_JOBS=0).startswith(
-        "error: settings: jobs: Input should be greater than or equal to 1\n"
+        "error: DBRESTORE_JOBS: Input should be greater than or equal to 1\n"
     )
 
 

@@ -21,6 +21,8 @@ SSL_REQUEST = 80877103
 CANCEL_REQUEST = 80877102
 AUTHENTICATION_OK, CLEARTEXT_PASSWORD = 0, 3
 MADE_UP_PROCESS = 1_000_000
+ACCEPT_SECONDS = 0.02
+"""Until a connection that was accepted a moment ago has its task."""
 READY = frozenset({b"Z"})
 ENDS = {b"Q": READY, b"S": READY, b"H": frozenset({b"T", b"n", b"E"})}
 """Messages that the server answers, and what its answer ends with; a flush here comes after a description."""
@@ -65,6 +67,7 @@ class Front:
             yield self
         finally:
             listener.close()
+            await asyncio.sleep(ACCEPT_SECONDS)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)

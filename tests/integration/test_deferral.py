@@ -532,7 +532,7 @@ async def test_what_a_killed_run_left_down_is_put_back_by_an_abort(
     source, target = pair
     exported, role = await export_into(source, target, tmp_path, SLOWLY + slow, SLOWLY_ROWS, rows_per_part=50)
     before = fingerprint(target)
-    work = asyncio.create_task(restore_export(exported, target, user=role))
+    work = asyncio.create_task(restore_export(exported, target, user=role, retry_for=0))
     async with target.connect() as killer:
         while not work.done():
             await killer.execute(f"{KILL} state = 'active' AND query LIKE '{query}'")
@@ -547,7 +547,7 @@ async def test_a_foreign_key_that_a_killed_run_left_down_is_put_back_by_an_abort
     slow = "ALTER TABLE b ADD CHECK (slowly(id) > 0)"
     exported, role = await export_into(source, target, tmp_path, SLOWLY + slow, SLOWLY_ROWS)
     before = fingerprint(target)
-    work = asyncio.create_task(restore_export(exported, target, user=role))
+    work = asyncio.create_task(restore_export(exported, target, user=role, retry_for=0))
     async with target.connect() as other:
         while await other.fetch("SELECT FROM pg_constraint WHERE conname = 'b_id_fkey'"):
             await other.execute("SELECT pg_sleep(0.01)")

@@ -10,7 +10,7 @@ from typer.main import get_command
 from dbrestore.cli import app
 from dbrestore.settings import ENVIRONMENT_PREFIX, Settings
 
-COMMANDS = ("abort", "list", "plan", "restore", "simulate", "status", "tune", "verify")
+COMMANDS = ("abort", "config", "list", "plan", "restore", "simulate", "status", "tune", "verify")
 NO_SETTINGS = {
     "--json", "--tables", "--export-id", "--help", "--format", "--unsafe", "--undo", "--memory", "--cores"
 }  # fmt: skip
@@ -38,7 +38,7 @@ def test_every_option_names_its_environment_variable(command: str) -> None:
 
 
 def test_every_setting_is_an_option_of_some_command() -> None:
-    flags = {flag for command in COMMANDS for flag in options(command)}
+    flags = {flag for command in COMMANDS if command != "config" for flag in options(command)}
     assert {f"--{field.replace('_', '-')}" for field in Settings.model_fields} <= flags
 
 
@@ -46,6 +46,19 @@ def test_every_setting_is_an_option_of_some_command() -> None:
 def test_every_command_has_an_example(command: str) -> None:
     help_text = get_command(app).commands[command].help  # type: ignore[attr-defined]
     assert re.search(rf"^Example: dbrestore {command} \S", help_text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"tune"}))
+def test_every_command_with_settings_takes_a_configuration_file(command: str) -> None:
+    assert "--config" in options(command)
+
+
+def test_whatever_is_switched_on_elsewhere_a_flag_can_switch_off() -> None:
+    group = get_command(app)
+    found = group.commands["config"].params  # type: ignore[attr-defined]
+    switches = [option for option in found if getattr(option, "is_flag", False) and option.opts[0] not in NO_SETTINGS]
+    assert switches
+    assert all(option.secondary_opts for option in switches)
 
 
 def test_help_imports_nothing_that_takes_long() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -131,3 +132,22 @@ def test_several_faults_pass_if_each_of_them_does() -> None:
 
 def test_an_error_of_a_database_passes_as_it_did_before() -> None:
     assert lost().within("shop").fault is Fault.LOST
+
+
+async def test_a_cancellation_that_an_attempt_took_no_notice_of_ends_it_all_the_same() -> None:
+    attempts = 0
+
+    async def attempt() -> None:
+        nonlocal attempts
+        attempts += 1
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise lost() from None
+
+    work = asyncio.create_task(persist(attempt, patience()))
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert attempts == 1

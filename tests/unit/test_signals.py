@@ -27,6 +27,34 @@ async def work():
 asyncio.run(until_signalled(work()))
 """
 
+# As on Windows, whose loop takes no handlers, so that the runner's own Ctrl-C has to do.
+WITHOUT_HANDLERS = """
+import asyncio, signal
+from dbrestore import cli
+from dbrestore.errors import InterruptedRunError
+
+class Loop(asyncio.SelectorEventLoop):
+    def add_signal_handler(self, *_):
+        raise NotImplementedError
+
+    def remove_signal_handler(self, *_):
+        raise NotImplementedError
+
+async def work():
+    asyncio.get_running_loop().call_later(0.01, signal.raise_signal, signal.SIGINT)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(0)
+        print("cancelled")
+
+cli._loop_factory = lambda: Loop
+try:
+    cli._run(work())
+except InterruptedRunError as error:
+    print(error.exit_code)
+"""
+
 
 async def test_without_a_signal_the_work_returns() -> None:
     assert await until_signalled(asyncio.sleep(0, "done")) == "done"
@@ -55,3 +83,10 @@ def test_the_second_signal_ends_the_process_at_once(second: str, exit_code: int)
         [sys.executable, "-c", STUBBORN.format(second=second)], capture_output=True, text=True, timeout=30, check=False
     )
     assert (done.returncode, done.stdout) == (exit_code, "cancelled\n")
+
+
+def test_where_the_loop_takes_no_signals_ctrl_c_ends_the_work_in_order() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_HANDLERS], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "cancelled\n130\n"), done.stderr
