@@ -320,7 +320,7 @@ def test_what_an_interrupted_restore_took_down_is_in_the_way_of_a_new_one_until_
 
 def test_a_killed_restore_is_told_of_by_status_and_gone_on_with(export: Path, database: Database) -> None:
     keys = database.execute(KEYS)
-    add_check(database, "PERFORM pg_sleep(1);")
+    add_check(database, "PERFORM pg_sleep(0.1);")
     command = [COMMAND, "restore", str(export), "--dsn", database.dsn, "--jobs", "2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while database.execute(COPYING) != "2":
