@@ -46,6 +46,11 @@ class Loader:
     is_journaled: bool = True
     """The target has a journal, by which no part is loaded twice."""
 
+    @property
+    def elsewhere(self) -> int:
+        """None of its loads runs without a connection."""
+        return 0
+
     def expect(self, parts: Sequence[PlannedPart]) -> None:
         """``parts`` are going to be loaded soon."""
         for part in parts:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from dbrestore.load import Loader
     from dbrestore.plan import Plan, PlannedPart, PlannedTable
     from dbrestore.progress import Progress
+    from dbrestore.scheduler import Engine
     from dbrestore.target.deferral.execution import PuttingBack
 
 LOADS = "loads"
@@ -24,7 +24,7 @@ BUILDS = "builds"
 """What each index build and each check of a foreign key claims."""
 
 
-def load_tasks(plan: Plan, loader: Loader, progress: Progress) -> Iterator[Task]:
+def load_tasks(plan: Plan, engine: Engine, progress: Progress) -> Iterator[Task]:
     """A task for each COPY, and a milestone with its oid for each table and each set of partitions to wait for."""
     for oid, partitions in plan.milestones.items():
         yield Task(oid, None, partitions)
@@ -33,15 +33,16 @@ def load_tasks(plan: Plan, loader: Loader, progress: Progress) -> Iterator[Task]
         if table.together:
             together[table.together].append(table)
         else:
-            yield from _load_tasks(table, loader, progress)
+            yield from _load_tasks(table, engine, progress)
     for oids, tables in together.items():
         after = frozenset(oid for table in tables for oid in table.after - oids)
-        run = partial(_load_together, loader, progress, tables)
-        yield Task(oids, run, after, sum(table.size for table in tables), frozenset({LOADS}))
+        run = partial(_load_together, engine, progress, tables)
+        cost = sum(table.size for table in tables)
+        yield Task(oids, run, after, cost, frozenset({LOADS}), is_elsewhere=engine.elsewhere > 0)
         yield from (Task(oid, None, frozenset({oids})) for oid in oids)
 
 
-def _load_tasks(table: PlannedTable, loader: Loader, progress: Progress) -> Iterator[Task]:
+def _load_tasks(table: PlannedTable, engine: Engine, progress: Progress) -> Iterator[Task]:
     after: frozenset[Hashable] = table.after
     keys: set[Hashable] = set()
     for parts in _copies(table):
@@ -49,11 +50,12 @@ def _load_tasks(table: PlannedTable, loader: Loader, progress: Progress) -> Iter
         keys.add(key)
         yield Task(
             key,
-            partial(_load, loader, progress, table, parts),
+            partial(_load, engine, progress, table, parts),
             after,
             cost=sum(part.file.size for part in parts),
             claims=frozenset({LOADS}),
-            prepare=partial(loader.expect, parts),
+            is_elsewhere=engine.elsewhere > 0,
+            prepare=partial(engine.expect, parts),
         )
     yield Task(table.table.oid, None, after | keys)
 
@@ -66,20 +68,20 @@ def _copies(table: PlannedTable) -> list[Sequence[PlannedPart]]:
 
 
 async def _load(
-    loader: Loader,
+    engine: Engine,
     progress: Progress,
     table: PlannedTable,
     parts: Sequence[PlannedPart],
     connection: asyncpg.Connection,
 ) -> None:
-    await loader.load(connection, table, parts)
+    await engine.load(connection, table, parts)
     progress.loaded(table, parts)
 
 
 async def _load_together(
-    loader: Loader, progress: Progress, tables: Sequence[PlannedTable], connection: asyncpg.Connection
+    engine: Engine, progress: Progress, tables: Sequence[PlannedTable], connection: asyncpg.Connection
 ) -> None:
-    await loader.load_together(connection, tables)
+    await engine.load_together(connection, tables)
     for table in tables:
         progress.loaded(table, table.parts)
 
