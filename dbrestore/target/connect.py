@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
     Check: TypeAlias = Callable[[asyncpg.Connection], Awaitable[None]]
 
+APPLICATION = "dbrestore"
 SESSION_SETTINGS = {
-    "application_name": "dbrestore",
+    "application_name": APPLICATION,
     "datestyle": "ISO",
     "intervalstyle": "postgres",
     "timezone": "UTC",
@@ -122,11 +123,19 @@ def _connection_errors(settings: ConnectionSettings, dsn: str) -> Iterator[None]
 
 
 @asynccontextmanager
-async def open_pool(settings: ConnectionSettings, size: int, check: Check | None = None) -> AsyncIterator[asyncpg.Pool]:
+async def open_pool(
+    settings: ConnectionSettings,
+    size: int,
+    check: Check | None = None,
+    *,
+    application: str = APPLICATION,
+    idle_seconds: float = 0,
+) -> AsyncIterator[asyncpg.Pool]:
     """A pool of at most ``size`` connections, with the session settings that a load needs.
 
-    ``check`` looks at each new connection before it is used, and raises what is wrong with it. Raises UsageError
-    where the settings make no sense, ConnectError where they lead to no database.
+    ``check`` looks at each new connection before it is used, and raises what is wrong with it. The server shows them
+    as ``application``; after ``idle_seconds`` without work one is closed, unless that is 0. Raises UsageError where
+    the settings make no sense, ConnectError where they lead to no database.
     """
 
     async def prepare(connection: asyncpg.Connection) -> None:
@@ -146,12 +155,12 @@ async def open_pool(settings: ConnectionSettings, size: int, check: Check | None
             database=settings.database,
             min_size=0,  # or the pool would go on connecting by itself, and talk of what it meets
             max_size=size,
-            max_inactive_connection_lifetime=0,
+            max_inactive_connection_lifetime=idle_seconds,
             command_timeout=None,
             timeout=CONNECT_SECONDS,
             init=prepare,
             reset=_keep,
-            server_settings=SESSION_SETTINGS,
+            server_settings={**SESSION_SETTINGS, "application_name": application},
         )
         async with pool.acquire():
             pass
