@@ -20,6 +20,7 @@ from dbrestore.export.opening import open_storage
 from dbrestore.finishing import FinishingOptions
 from dbrestore.options import (
     BUILDS,
+    CLUSTER,
     DATABASES,
     DIFFERENCES,
     FINISHING,
@@ -80,7 +81,7 @@ StatusJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON
 @app.command()
 @takes(
     *TARGET, *S3, *PATIENCE, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
-    "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, "verbose",
+    "spool_dir", "spool_limit", "jobs", *CLUSTER, *BUILDS, *UNFINISHED, "verbose",
 )  # fmt: skip
 def restore(source: Source, *, settings: Settings) -> None:
     """Load an export into a database that has its complete schema and no rows.
@@ -208,6 +209,7 @@ def _restore_options(settings: Settings) -> RestoreOptions:
         index_jobs=settings.index_jobs,
         maintenance_work_mem=settings.maintenance_work_mem,
         finishing=FinishingOptions(settings.refresh, settings.analyze, settings.vacuum),
+        cluster=settings.cluster,
     )
 
 

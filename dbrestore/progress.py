@@ -53,6 +53,10 @@ class Progress:
         if loaded:
             self._say(f"going on: {len(loaded):,} of {len(parts):,} parts, {self._earlier_rows:,} rows are loaded")
 
+    def tell(self, line: str) -> None:
+        """Something that people may want to know."""
+        self._say(line)
+
     def warn(self, warnings: Iterable[str]) -> None:
         """Something is not as it might be wished."""
         for warning in warnings:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dbrestore.cluster.options import open_cluster
 from dbrestore.databases import problems_of
-from dbrestore.errors import DbrestoreError, UsageError, raise_problems
+from dbrestore.errors import DbrestoreError, PrivilegeError, UsageError, raise_problems
 from dbrestore.export.layout import read_export
 from dbrestore.export.parquet import read_footers
 from dbrestore.memory import use_little_memory
@@ -25,11 +26,12 @@ from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import TypeVar
 
     import asyncpg
 
+    from dbrestore.cluster.opening import Cluster
     from dbrestore.errors import PartError
     from dbrestore.export.layout import Export
     from dbrestore.export.parquet import Footer
@@ -73,12 +75,14 @@ async def restore(
     """
     use_little_memory()
     patience = Patience(progress, options.retry_for)
-    restoration = _Restoration(storage, await read_export(storage), connection, options, progress, patience)
-    try:
-        return await persist(restoration.attempt, patience)
-    except BaseException:
-        with progress.telling_how_to_go_on(is_journaled=restoration.is_unfinished):
-            raise
+    export = await read_export(storage)
+    async with AsyncExitStack() as stack:
+        restoration = _Restoration(storage, export, connection, options, progress, patience, stack)
+        try:
+            return await persist(restoration.attempt, patience)
+        except BaseException:
+            with progress.telling_how_to_go_on(is_journaled=restoration.is_unfinished):
+                raise
 
 
 @dataclass(slots=True)
@@ -95,6 +99,9 @@ class _Restoration:
     options: RestoreOptions
     progress: Progress
     patience: Patience
+    stack: AsyncExitStack
+    """For what all attempts have in common."""
+    _cluster: Cluster | None = None
     _footers: dict[str, Footer | PartError] = field(default_factory=dict)
     """By the keys of the parts."""
     _backends: dict[str, set[Backend]] = field(default_factory=lambda: defaultdict(set))
@@ -118,6 +125,7 @@ class _Restoration:
                 names = _chosen(self.export, self.connection, self.options)
                 runs = await _for_each(names, partial(self._prepare, stack))
                 raise_problems(problems_of([run.plan for run in runs]))
+                await self._open_cluster([run.plan for run in runs])
                 for name, run in zip(names, runs, strict=True):
                     await self._carry_out(name, run)
                 for name, run in zip(names, runs, strict=True):
@@ -127,6 +135,14 @@ class _Restoration:
             raise
         raise_problems([error for name in names for error in self._failures[name]])
         return [run.plan for run in runs]
+
+    async def _open_cluster(self, plans: Sequence[Plan]) -> None:
+        """Have the cluster at hand, if one is wanted."""
+        if self.options.cluster and self._cluster is None:
+            raise_problems(_unclaimable(plans))
+            self._cluster = await self.stack.enter_async_context(
+                open_cluster(self.options.cluster, self.connection, self.options.jobs, self.progress.tell)
+            )
 
     async def _prepare(self, stack: AsyncExitStack, name: str) -> Run:
         settings, options = self.connection.of_database(name), self.options
@@ -144,6 +160,8 @@ class _Restoration:
         return Run(
             plan,
             self.storage,
+            settings,
+            lock,
             pool,
             options,
             self.progress,
@@ -157,7 +175,7 @@ class _Restoration:
             return
         memory = await run.choose_memory()
         self._begun[name] = run.plan
-        found = await run.carry_out(memory)
+        found = await run.carry_out(memory, self._cluster)
         several = len(_chosen(self.export, self.connection, self.options)) > 1
         self._failures[name] = [error.within(name) for error in found] if several else found
 
@@ -173,6 +191,18 @@ class _Restoration:
             error.hint = (
                 "There is no journal to go on by: empty the tables, or begin anew with --if-not-empty truncate."
             )
+
+
+def _unclaimable(plans: Sequence[Plan]) -> list[DbrestoreError]:
+    """Without a journal nobody knows what a worker that died had loaded."""
+    return [
+        PrivilegeError(
+            f"the role may not keep a journal in {plan.target_database}, by which workers load each part once",
+            hint="GRANT CREATE ON DATABASE … to the role, or leave out --workers and --dask.",
+        )
+        for plan in plans
+        if not plan.is_journaled
+    ]
 
 
 def _chosen(export: Export, connection: ConnectionSettings, options: RestoreOptions) -> tuple[str, ...]:

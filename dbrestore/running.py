@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -22,21 +23,27 @@ from dbrestore.target.recorded import Phase
 from dbrestore.target.rows import truncate
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import IGNORE_FOREIGN_KEYS
+from dbrestore.target.travel import settings_to_send
 from dbrestore.tasks import BUILDS, LOADS, find_loads, load_tasks, put_back_tasks
 from dbrestore.verify import count_tables, verify_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 
     import asyncpg
 
+    from dbrestore.cluster.opening import Cluster
+    from dbrestore.cluster.options import ClusterOptions
     from dbrestore.errors import DbrestoreError
     from dbrestore.export.storage import Storage
     from dbrestore.patience import Patience
     from dbrestore.plan import Plan
     from dbrestore.progress import Progress
+    from dbrestore.scheduler import Engine
     from dbrestore.target.catalog import Table
+    from dbrestore.target.connect import ConnectionSettings
     from dbrestore.target.deferral.model import Step
+    from dbrestore.target.lock import RunLock
     from dbrestore.target.recorded import RecordedRun
 
 
@@ -67,6 +74,8 @@ class RestoreOptions:
     maintenance_work_mem: str | None = None
     """Memory of each index build, as the server reads it; None for a share of the server's."""
     finishing: FinishingOptions = field(default_factory=FinishingOptions)
+    cluster: ClusterOptions | None = None
+    """The Dask cluster that loads; None for this process."""
 
     @property
     def builds(self) -> int:
@@ -85,6 +94,8 @@ class Run:
 
     plan: Plan
     storage: Storage
+    connection: ConnectionSettings
+    lock: RunLock
     pool: asyncpg.Pool
     options: RestoreOptions
     progress: Progress
@@ -99,8 +110,10 @@ class Run:
         async with one_session(self.pool) as connection:
             return await choose_build_memory(connection, self.options.builds, self.options.maintenance_work_mem)
 
-    async def carry_out(self, memory: str) -> list[DbrestoreError]:
+    async def carry_out(self, memory: str, cluster: Cluster | None = None) -> list[DbrestoreError]:
         """Do what is left to do, and verify all of it; return what rows, or views, were in the way of.
+
+        ``cluster`` loads, or else this process does.
 
         Raises a DbrestoreError; then the run is unfinished.
         """
@@ -109,7 +122,7 @@ class Run:
         loaded = self.unfinished.loaded if self.unfinished else set()
         self.progress.planned(self.plan, loaded)
         rows_before = await self._begin()
-        failures = await self._load_and_put_back(loaded, memory)
+        failures = await self._load_and_put_back(loaded, memory, cluster)
         await self._enter(Phase.FINISHING)
         finishing = Finishing(self.plan, self.options.finishing)
         await finishing.run(self.pool, self.options.workers, self.patience)
@@ -145,24 +158,33 @@ class Run:
         await self._enter(Phase.LOADING)
         return rows_before
 
-    async def _load_and_put_back(self, loaded: set[str], memory: str) -> list[DbrestoreError]:
+    async def _load_and_put_back(self, loaded: set[str], memory: str, cluster: Cluster | None) -> list[DbrestoreError]:
         """Return what rows were in the way of; ``memory`` is for each index build."""
         options = self.options
         steps, earlier_failures = await self._read_steps()
         putting_back = PuttingBack({step.key: step for step in steps}, memory)
-        is_unchecked = self.plan.policy.foreign_keys is ForeignKeys.UNCHECKED
-        with ThreadPoolExecutor(options.jobs, thread_name_prefix="encode") as threads:
-            loader = Loader(
-                self.storage, threads, (IGNORE_FOREIGN_KEYS,) if is_unchecked else (), self.plan.is_journaled
-            )
+        async with self._engine(cluster) as engine:
             sizes = {table.table.oid: table.size for table in self.plan.tables}
             tasks = [
-                *load_tasks(remaining_plan(self.plan, loaded), loader, self.progress),
+                *load_tasks(remaining_plan(self.plan, loaded), engine, self.progress),
                 *put_back_tasks(putting_back, find_loads(self.plan), sizes),
             ]
-            shares: dict[Hashable, int] = {LOADS: options.jobs, BUILDS: options.builds}
-            await run_tasks(tasks, self.pool, options.workers, shares, self.patience)
+            shares: dict[Hashable, int] = {LOADS: engine.elsewhere or options.jobs, BUILDS: options.builds}
+            jobs = options.builds if engine.elsewhere else options.workers
+            await run_tasks(tasks, self.pool, jobs, shares, self.patience, engine.elsewhere)
         return [*earlier_failures, *putting_back.failures]
+
+    @asynccontextmanager
+    async def _engine(self, cluster: Cluster | None) -> AsyncIterator[Engine]:
+        is_unchecked = self.plan.policy.foreign_keys is ForeignKeys.UNCHECKED
+        preparation = (IGNORE_FOREIGN_KEYS,) if is_unchecked else ()
+        if cluster:
+            target = settings_to_send(self.connection, self.plan.target_database)
+            async with cluster.engine(self.storage.url, target, self.lock.holder, preparation) as engine:
+                yield engine
+        else:
+            with ThreadPoolExecutor(self.options.jobs, thread_name_prefix="encode") as threads:
+                yield Loader(self.storage, threads, preparation, self.plan.is_journaled)
 
     async def _read_steps(self) -> tuple[Sequence[Step], list[DbrestoreError]]:
         """What is down, and what could not be put back as it was."""

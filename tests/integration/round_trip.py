@@ -21,6 +21,7 @@ from dbrestore.target.deferral.policy import Policy
 from dbrestore.testing.compare import differences
 
 if TYPE_CHECKING:
+    from dbrestore.cluster.options import ClusterOptions
     from dbrestore.plan import Plan
     from dbrestore.testing.databases import Database
 
@@ -44,6 +45,7 @@ async def restore_export(
     policy: Policy = DEFAULT_POLICY,
     unfinished: Unfinished = Unfinished.REFUSE,
     retry_for: float = 60.0,
+    cluster: ClusterOptions | None = None,
     **choices: Any,
 ) -> tuple[Plan, str]:
     """What was done, and what was said."""
@@ -52,7 +54,12 @@ async def restore_export(
         LocalStorage(folder),
         ConnectionSettings(SecretStr(database.dsn), user=user),
         RestoreOptions(
-            choices=Choices(**choices), policy=policy, unfinished=unfinished, retry_for=retry_for, jobs=jobs
+            choices=Choices(**choices),
+            policy=policy,
+            unfinished=unfinished,
+            retry_for=retry_for,
+            jobs=jobs,
+            cluster=cluster,
         ),
         Progress(verbose=verbose, stream=said),
     )
@@ -88,7 +95,7 @@ async def fetch(database: Database, sql: str) -> list[tuple[Any, ...]]:
 
 async def wait_for_sessions(database: Database, number: int, *, copying: bool = False) -> list[int]:
     """Wait until as many sessions of a restore are in ``database``, or in the middle of a COPY; their pids."""
-    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'dbrestore' AND datname = current_database()"
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'dbrestore%' AND datname = current_database()"
     if copying:
         query += " AND state = 'active' AND query LIKE 'COPY%'"
     async with database.connect() as connection:

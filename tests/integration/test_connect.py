@@ -10,6 +10,7 @@ from dbrestore.errors import ConnectError, DbrestoreError, UsageError
 from dbrestore.target.connect import SESSION_SETTINGS, ConnectionSettings, make_durable, open_pool, transaction
 from tests.integration.owner import connected, create_owner
 from tests.integration.round_trip import wait_for_sessions
+from tests.passwords import demand_password
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,28 +46,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, **variables: object) -> None:
 @pytest.fixture
 def with_password(database: Database) -> str:
     """A role, named like the database, that has to prove with SECRET who it is."""
-    role, server = database.name, database.server
-    before = server.execute("SELECT clock_timestamp()")
-    server.execute(
-        f"""
-        SET password_encryption = 'scram-sha-256';
-        CREATE ROLE "{role}" LOGIN PASSWORD '{SECRET}';
-        CREATE TEMP TABLE rules (number serial, line text);
-        INSERT INTO rules (line) VALUES
-            ('host "{role}" "{role}" all scram-sha-256'), ('host all all all trust'), ('local all all trust');
-        DO $$
-        BEGIN
-            EXECUTE format(
-                'COPY (SELECT line FROM rules ORDER BY number) TO %L', current_setting('hba_file')
-            );
-        END
-        $$;
-        SELECT pg_reload_conf();
-        """
-    )
-    while server.execute(f"SELECT pg_conf_load_time() > '{before}'") != "t":
-        pass
-    return role
+    return demand_password(database, SECRET)
 
 
 async def test_a_dsn_is_enough(database: Database) -> None:
