@@ -24,6 +24,7 @@ from dbrestore.errors import DbrestoreError, InterruptedRunError, UsageError, ra
 from dbrestore.options import (
     AWS,
     BUILDS,
+    CLUSTER,
     COMPARISON,
     DATABASES,
     DIFFERENCES,
@@ -87,7 +88,7 @@ StatusJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON
 @app.command()
 @takes(
     *TARGET, *S3, *PATIENCE, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
-    "spool_dir", "spool_limit", "jobs", *BUILDS, *UNFINISHED, *SCHEMA, "verify", *TALK, *RECORDS,
+    "spool_dir", "spool_limit", "jobs", *CLUSTER, *BUILDS, *UNFINISHED, *SCHEMA, "verify", *TALK, *RECORDS,
 )  # fmt: skip
 def restore(source: Source, *, settings: Settings) -> None:
     """Load an export into a database that has its complete schema and no rows.
@@ -409,6 +410,7 @@ def _restore_options(settings: Settings) -> RestoreOptions:
         finishing=FinishingOptions(settings.refresh, settings.analyze, settings.vacuum),
         verification=settings.verify,
         schema=settings.archive,
+        cluster=settings.cluster,
     )
 
 

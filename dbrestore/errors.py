@@ -16,6 +16,7 @@
     ├── DataError                   5   a value or a constraint
     │   ├── InvalidValueError           a value that its column cannot hold
     │   └── ConstraintError             a row that a key or check refuses
+    ├── ClusterError                1   the Dask cluster that loads
     ├── VerificationError           6   what was loaded is not what the export holds
     ├── ConcurrentRunError          7   another run is working on the target
     ├── SeveralProblemsError            the exit code of the gravest of them
@@ -126,6 +127,10 @@ class ConstraintError(DataError):
     """A row that a key or a check of the target refuses."""
 
 
+class ClusterError(DbrestoreError):
+    """The Dask cluster that loads cannot be used, or came to an end."""
+
+
 class VerificationError(DbrestoreError):
     """What is in the target is not what the export holds."""
 
@@ -146,6 +151,10 @@ class SeveralProblemsError(DbrestoreError):
         super().__init__("\n".join(problem.message for problem in problems), fault=faults[0] if all(faults) else None)
         self.problems = tuple(problems)
         self.exit_code = min(problem.exit_code for problem in problems)
+
+    def __reduce__(self) -> tuple[type[SeveralProblemsError], tuple[Sequence[DbrestoreError]]]:
+        """Exceptions are made anew of their message, when they come from another process."""
+        return type(self), (self.problems,)
 
     def within(self, place: str) -> SeveralProblemsError:
         """The same errors, each said to be of ``place``."""

@@ -51,7 +51,7 @@ class Activity:
     name: str
     """The table, index or key."""
     pid: int
-    """Of the server's process at the other end of the connection."""
+    """Of the server's process at the other end of the connection; below 0 the place of a load in another process."""
     started: float
     table_oid: int | None = None
     rows: int = 0

@@ -55,6 +55,13 @@ class Loader:
     is_journaled: bool = True
     """The target has a journal, by which no part is loaded twice."""
     timing: Timing = field(default_factory=Timing)
+    freezes: bool = True
+    """A table that is loaded as a whole may be frozen; a worker of several is not told what is one."""
+
+    @property
+    def elsewhere(self) -> int:
+        """None of its loads runs without a connection."""
+        return 0
 
     def expect(self, parts: Sequence[PlannedPart]) -> None:
         """``parts`` are going to be loaded soon."""
@@ -78,7 +85,7 @@ class Loader:
                 for statement in self.preparation:
                     await connection.execute(statement)
                 if missing := await self._claim(connection, parts):
-                    is_whole = len(missing) == len(table.parts) and table.size >= FREEZE_BYTES
+                    is_whole = self.freezes and len(missing) == len(table.parts) and table.size >= FREEZE_BYTES
                     freeze = is_whole and await make_new(connection, table.table)
                     await self._copy(connection, table, missing, freeze=freeze)
         except FOREIGN_ERRORS as error:

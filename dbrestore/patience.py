@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dbrestore.errors import DbrestoreError, Fault
+from dbrestore.signals import was_signalled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable
@@ -87,8 +88,7 @@ class Pauses:
 
     async def after(self, error: DbrestoreError) -> None:
         """Wait for the next attempt, or raise ``error`` if there is to be none."""
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if was_signalled():
             # Until Python 3.12 asyncio.wait_for, which asyncpg connects by, takes no notice of a cancellation if what
             # it waits for ends at the same moment.
             raise asyncio.CancelledError

@@ -165,13 +165,17 @@ class Progress:
         self,
         kind: Kind,
         name: str,
-        connection: asyncpg.Connection,
+        connection: asyncpg.Connection | None,
         table_oid: int | None = None,
         parts: Sequence[PlannedPart] = (),
     ) -> Iterator[None]:
-        """While the block lasts, a connection is busy with a table, index or key; or with ``parts``."""
+        """While the block lasts, a connection is busy with a table, index or key; or with ``parts``.
+
+        Without a ``connection`` it is one of a worker elsewhere.
+        """
         rows, size = sum(part.rows for part in parts), sum(part.file.size for part in parts)
-        activity = Activity(kind, name, connection.get_server_pid(), self.tally.elapsed, table_oid, rows, size)
+        pid = connection.get_server_pid() if connection else self.tally.free_place()
+        activity = Activity(kind, name, pid, self.tally.elapsed, table_oid, rows, size)
         self.tell(events.Began(activity))
         try:
             yield

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dbrestore.cluster.options import open_cluster
 from dbrestore.databases import problems_of
-from dbrestore.errors import DbrestoreError, raise_problems
+from dbrestore.errors import DbrestoreError, PrivilegeError, raise_problems
 from dbrestore.export.layout import read_export
 from dbrestore.memory import use_little_memory
 from dbrestore.patience import Patience, persist
@@ -23,10 +24,11 @@ from dbrestore.target.lock import only_run
 from dbrestore.timing import Stage, Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     import asyncpg
 
+    from dbrestore.cluster.opening import Cluster
     from dbrestore.errors import PartError
     from dbrestore.export.layout import Export
     from dbrestore.export.parquet import Footer
@@ -80,12 +82,15 @@ async def restore(
     listing = Timing()
     with listing.stage(Stage.LISTING):
         export = await read_export(storage)
-    restoration = _Restoration(storage, export, connection, options, progress, patience, listing, when_restored)
-    try:
-        return await persist(restoration.attempt, patience)
-    except BaseException:
-        with progress.telling_how_to_go_on(is_journaled=restoration.is_unfinished):
-            raise
+    async with AsyncExitStack() as stack:
+        restoration = _Restoration(
+            storage, export, connection, options, progress, patience, listing, stack, when_restored
+        )
+        try:
+            return await persist(restoration.attempt, patience)
+        except BaseException:
+            with progress.telling_how_to_go_on(is_journaled=restoration.is_unfinished):
+                raise
 
 
 @dataclass(slots=True)
@@ -103,7 +108,10 @@ class _Restoration:
     progress: Progress
     patience: Patience
     listing: Timing
+    stack: AsyncExitStack
+    """For what all attempts have in common."""
     when_restored: Callable[[], Awaitable[None]] | None = None
+    _cluster: Cluster | None = None
     _footers: dict[str, Footer | PartError] = field(default_factory=dict)
     """By the keys of the parts."""
     _backends: dict[str, set[Backend]] = field(default_factory=lambda: defaultdict(set))
@@ -127,6 +135,7 @@ class _Restoration:
                 names = choose_databases(self.export, self.connection, self.options.databases)
                 runs = await for_each(names, partial(self._prepare, stack))
                 raise_problems(problems_of([run.plan for run in runs]))
+                await self._open_cluster([run.plan for run in runs])
                 for name, run in zip(names, runs, strict=True):
                     await self._carry_out(name, run, is_only=len(names) == 1)
                 if self.when_restored and not any(self._failures.values()):
@@ -138,6 +147,14 @@ class _Restoration:
             raise
         raise_problems([error for name in names for error in self._failures[name]])
         return [run.plan for run in runs]
+
+    async def _open_cluster(self, plans: Sequence[Plan]) -> None:
+        """Have the cluster at hand, if one is wanted."""
+        if self.options.cluster and self._cluster is None:
+            raise_problems(_unclaimable(plans))
+            self._cluster = await self.stack.enter_async_context(
+                open_cluster(self.options.cluster, self.connection, self.options.jobs, self.progress.note)
+            )
 
     async def _prepare(self, stack: AsyncExitStack, name: str) -> Run:
         settings, options = self.connection.of_database(name), self.options
@@ -152,20 +169,34 @@ class _Restoration:
         self._settled.add(name)
         complete = self._complete.get(name) if unfinished is None else None
         if complete:
-            return Run(complete, self.storage, pool, options, self.progress, self.patience, is_complete=True)
+            return Run(
+                complete, self.storage, settings, lock, pool, options, self.progress, self.patience, is_complete=True
+            )
         schema = await settle_schema(pool, settings, name, options, self.progress, unfinished)
         self.progress.enter("planning")
         timing = Timing(dict(self.listing.stages))
         with timing.stage(Stage.PLANNING):
             plan = await _plan(self.export, self.storage, pool, name, options, unfinished, footers=self._footers)
-        return Run(plan, self.storage, pool, options, self.progress, self.patience, unfinished, schema, timing)
+        return Run(
+            plan,
+            self.storage,
+            settings,
+            lock,
+            pool,
+            options,
+            self.progress,
+            self.patience,
+            unfinished,
+            schema,
+            timing,
+        )
 
     async def _carry_out(self, name: str, run: Run, *, is_only: bool) -> None:
         if run.is_complete:
             return
         memory = await run.choose_memory()
         self._begun[name] = run.plan
-        found = await run.carry_out(memory)
+        found = await run.carry_out(memory, self._cluster)
         self._failures[name] = found if is_only else [error.within(name) for error in found]
 
     async def _close(self, name: str, run: Run) -> None:
@@ -180,6 +211,18 @@ class _Restoration:
             error.hint = (
                 "There is no journal to go on by: empty the tables, or begin anew with --if-not-empty truncate."
             )
+
+
+def _unclaimable(plans: Sequence[Plan]) -> list[DbrestoreError]:
+    """Without a journal nobody knows what a worker that died had loaded."""
+    return [
+        PrivilegeError(
+            f"the role may not keep a journal in {plan.target_database}, by which workers load each part once",
+            hint="GRANT CREATE ON DATABASE … to the role, or leave out --workers and --dask.",
+        )
+        for plan in plans
+        if not plan.is_journaled
+    ]
 
 
 async def _plan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -28,6 +29,7 @@ from dbrestore.target.rows import truncate
 from dbrestore.target.server import read_server_state
 from dbrestore.target.sessions import one_session
 from dbrestore.target.survey import IGNORE_FOREIGN_KEYS
+from dbrestore.target.travel import settings_to_send
 from dbrestore.tasks import BUILDS, LOADS, find_loads, find_whole, load_tasks, put_back_tasks
 from dbrestore.timing import Stage, Timing
 from dbrestore.verification.comparison import count_tables
@@ -36,19 +38,24 @@ from dbrestore.verify import OTHER_WRITER_HINT, compare, find_problems
 from dbrestore.watching import watching
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence, Set
+    from collections.abc import AsyncIterator, Hashable, Mapping, Sequence, Set
 
     import asyncpg
 
     from dbrestore.archive.archive import ArchiveOptions
     from dbrestore.archive.schema import Schema
+    from dbrestore.cluster.opening import Cluster
+    from dbrestore.cluster.options import ClusterOptions
     from dbrestore.errors import DbrestoreError
     from dbrestore.export.storage import Storage
     from dbrestore.patience import Patience
     from dbrestore.plan import Plan
     from dbrestore.progress import Progress
+    from dbrestore.scheduler import Engine
     from dbrestore.target.catalog import Table
+    from dbrestore.target.connect import ConnectionSettings
     from dbrestore.target.deferral.model import Step
+    from dbrestore.target.lock import RunLock
     from dbrestore.target.recorded import RecordedRun
     from dbrestore.target.server import ServerState
 
@@ -83,6 +90,8 @@ class RestoreOptions:
     verification: Verification = Verification.COUNTS
     schema: ArchiveOptions | None = None
     """What makes the tables, and later their keys and indexes; None where all of that is there."""
+    cluster: ClusterOptions | None = None
+    """The Dask cluster that loads; None for this process."""
 
     @property
     def builds(self) -> int:
@@ -101,6 +110,8 @@ class Run:
 
     plan: Plan
     storage: Storage
+    connection: ConnectionSettings
+    lock: RunLock
     pool: asyncpg.Pool
     options: RestoreOptions
     progress: Progress
@@ -118,8 +129,10 @@ class Run:
         async with one_session(self.pool) as connection:
             return await choose_build_memory(connection, self.options.builds, self.options.maintenance_work_mem)
 
-    async def carry_out(self, memory: str) -> list[DbrestoreError]:
+    async def carry_out(self, memory: str, cluster: Cluster | None = None) -> list[DbrestoreError]:
         """Do what is left to do, and verify all of it; return what rows, or views, were in the way of.
+
+        ``cluster`` loads, or else this process does.
 
         Raises a DbrestoreError; then the run is unfinished.
         """
@@ -136,7 +149,7 @@ class Run:
         finishing = Finishing(self.plan, self.options.finishing, self.progress)
         async with watching(self.pool, self.progress):
             with self.timing.loading():
-                failures = await self._load_and_put_back(loaded, whole, memory)
+                failures = await self._load_and_put_back(loaded, whole, memory, cluster)
                 if self.schema:
                     self.progress.note(f"making the keys, indexes and triggers of {self.schema.archive.path}")
                     failures += await self.schema.make_post_data(self.pool, self.options.builds, memory)
@@ -192,32 +205,39 @@ class Run:
         await self._enter(Phase.LOADING)
         return rows_before
 
-    async def _load_and_put_back(self, loaded: set[str], whole: Set[int], memory: str) -> list[DbrestoreError]:
-        """Return what rows were in the way of.
+    async def _load_and_put_back(
+        self, loaded: set[str], whole: Set[int], memory: str, cluster: Cluster | None
+    ) -> list[DbrestoreError]:
+        """Return what rows were in the way of; ``memory`` is for each index build.
 
-        ``whole`` are tables that go in one COPY each; ``memory`` is for each index build.
+        ``whole`` are the oids of tables that may go in one COPY each.
         """
         options = self.options
         steps, earlier_failures = await self._read_steps()
         putting_back = PuttingBack({step.key: step for step in steps}, memory)
-        is_unchecked = self.plan.policy.foreign_keys is ForeignKeys.UNCHECKED
-        with ThreadPoolExecutor(options.jobs, thread_name_prefix="encode") as threads:
-            loader = Loader(
-                self.storage,
-                threads,
-                (IGNORE_FOREIGN_KEYS,) if is_unchecked else (),
-                self.plan.is_journaled,
-                self.timing,
-            )
+        async with self._engine(cluster) as engine:
             sizes = {table.table.oid: table.size for table in self.plan.tables}
             self.progress.putting_back(steps)
             tasks = [
-                *load_tasks(remaining_plan(self.plan, loaded), loader, self.progress, options.jobs, whole=whole),
+                *load_tasks(remaining_plan(self.plan, loaded), engine, self.progress, options.jobs, whole=whole),
                 *put_back_tasks(putting_back, find_loads(self.plan), sizes, self.progress, self.timing),
             ]
-            shares: dict[Hashable, int] = {LOADS: options.jobs, BUILDS: options.builds}
-            await run_tasks(tasks, self.pool, options.workers, shares, self.patience)
+            shares: dict[Hashable, int] = {LOADS: engine.elsewhere or options.jobs, BUILDS: options.builds}
+            jobs = options.builds if engine.elsewhere else options.workers
+            await run_tasks(tasks, self.pool, jobs, shares, self.patience, engine.elsewhere)
         return [*earlier_failures, *putting_back.failures]
+
+    @asynccontextmanager
+    async def _engine(self, cluster: Cluster | None) -> AsyncIterator[Engine]:
+        is_unchecked = self.plan.policy.foreign_keys is ForeignKeys.UNCHECKED
+        preparation = (IGNORE_FOREIGN_KEYS,) if is_unchecked else ()
+        if cluster:
+            target = settings_to_send(self.connection, self.plan.target_database)
+            async with cluster.engine(self.storage.url, target, self.lock.holder, preparation) as engine:
+                yield engine
+        else:
+            with ThreadPoolExecutor(self.options.jobs, thread_name_prefix="encode") as threads:
+                yield Loader(self.storage, threads, preparation, self.plan.is_journaled, self.timing)
 
     async def _read_steps(self) -> tuple[Sequence[Step], list[DbrestoreError]]:
         """What is down, and what could not be put back as it was."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from dbrestore.errors import DbrestoreError, Fault, raise_problems
 from dbrestore.patience import Pauses
@@ -21,10 +22,12 @@ from dbrestore.target.sessions import one_session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     import asyncpg
 
     from dbrestore.patience import Patience
+    from dbrestore.plan import PlannedPart, PlannedTable
 
 AHEAD_PER_JOB = 2
 """Tasks that are prepared before a job is free for them."""
@@ -47,8 +50,37 @@ class Task:
     """Larger is started earlier: bytes, say."""
     claims: frozenset[Hashable] = frozenset()
     """What it takes a share of while it runs."""
+    is_elsewhere: bool = False
+    """An `Engine` runs it without a connection of this process: ``run`` is given None."""
     prepare: Callable[[], None] | None = None
     """Called a little before ``run``, in the order of starting, for what can be had ahead of time."""
+
+
+class Engine(Protocol):
+    """What loads rows: this process, or the workers of a cluster. Raises a DbrestoreError."""
+
+    @property
+    def elsewhere(self) -> int:
+        """Loads that it takes at a time without a connection of this process; 0 if each of them needs one."""
+        ...
+
+    def expect(self, parts: Sequence[PlannedPart]) -> None:
+        """``parts`` are going to be loaded soon."""
+        ...
+
+    async def load(
+        self, connection: asyncpg.Connection | None, table: PlannedTable, parts: Sequence[PlannedPart]
+    ) -> None:
+        """Load ``parts`` of ``table`` that are not loaded yet, all rows or none."""
+        ...
+
+    async def load_together(self, connection: asyncpg.Connection | None, tables: Sequence[PlannedTable]) -> None:
+        """Load whole tables whose rows may reference those of later ones, all rows or none."""
+        ...
+
+    async def load_crowd(self, connection: asyncpg.Connection | None, tables: Sequence[PlannedTable]) -> None:
+        """Load small tables that have nothing to do with each other, all rows or none."""
+        ...
 
 
 async def run_tasks(
@@ -57,8 +89,9 @@ async def run_tasks(
     jobs: int,
     shares: Mapping[Hashable, int] | None = None,
     patience: Patience | None = None,
+    elsewhere: int = 0,
 ) -> None:
-    """Run all tasks, at most ``jobs`` at a time.
+    """Run all tasks, at most ``jobs`` at a time on connections of ``pool``, and ``elsewhere`` without one.
 
     ``shares`` says of what is claimed how many tasks at a time may have it; of all that is not in it, one may. With
     ``patience`` a task that fails for a fault of the target that passes is run again, on another connection, and fewer
@@ -69,25 +102,30 @@ async def run_tasks(
         graphlib.CycleError: the tasks wait for each other.
     """
     board = _Board(tasks, shares or {}, AHEAD_PER_JOB * jobs)
-    crew = _Crew(board, pool, jobs, patience)
+    crews = (
+        _Crew(board, partial(one_session, pool), jobs, patience),
+        _Crew(board, nullcontext, elsewhere, patience, is_elsewhere=True),
+    )
     failures: list[DbrestoreError] = []
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(jobs):
-                group.create_task(crew.work())
+            for crew in crews:
+                for _ in range(crew.size):
+                    group.create_task(crew.work())
     except* DbrestoreError as failed:
         failures += [error for error in failed.exceptions if isinstance(error, DbrestoreError)]
-    raise_problems(failures)
+    raise_problems(list({error.message: error for error in failures}.values()))
 
 
 @dataclass(slots=True)
 class _Crew:
-    """Those who run the tasks, each on a connection of its own."""
+    """Those who run the tasks of one kind, each on a connection of its own, or without any."""
 
     board: _Board
-    pool: asyncpg.Pool
-    jobs: int
+    sessions: Callable[[], AbstractAsyncContextManager[asyncpg.Connection | None]]
+    size: int
     patience: Patience | None
+    is_elsewhere: bool = False
     connected: int = 0
     told: int = 0
     """Of how many that are connected people know."""
@@ -95,20 +133,20 @@ class _Crew:
     async def work(self) -> None:
         """Run tasks on one connection, from the first one to the end, and on another one after a fault."""
         pauses = Pauses(self.patience) if self.patience else None
-        task = await self.board.take()
+        task = await self.board.take(is_elsewhere=self.is_elsewhere)
         while task is not None:
             try:
-                async with one_session(self.pool) as connection:
+                async with self.sessions() as connection:
                     with self._counted():
                         while task is not None:
                             assert task.run is not None, "milestones are never ready to be taken"
                             await task.run(connection)
                             self._finish(task, pauses)
-                            task = await self.board.take()
+                            task = await self.board.take(is_elsewhere=self.is_elsewhere)
             except DbrestoreError as error:
                 if pauses is None or error.fault is Fault.LOCK_LOST:
                     raise
-                if error.fault is Fault.CROWDED and self.connected:
+                if error.fault is Fault.CROWDED and self.connected and not self.is_elsewhere:
                     task = await self._stand_back(task, pauses)
                 else:
                     await pauses.after(error)
@@ -135,10 +173,10 @@ class _Crew:
         if self.told != self.connected:
             self.told = self.connected
             self.patience.listener.warn(
-                [f"the server has no more connections: going on with {self.connected} instead of {self.jobs}"]
+                [f"the server has no more connections: going on with {self.connected} instead of {self.size}"]
             )
         await self.board.wait_for_end(pauses.next())
-        return await self.board.take()
+        return await self.board.take(is_elsewhere=self.is_elsewhere)
 
 
 class _Board:
@@ -149,7 +187,8 @@ class _Board:
         self._sorter = TopologicalSorter({task.key: task.after for task in tasks})
         self._sorter.prepare()
         self._order = count()
-        self._ready: list[_Entry] = []
+        self._ready: dict[bool, list[_Entry]] = {False: [], True: []}
+        """By whether they run elsewhere."""
         self._blocked: dict[Hashable, list[_Entry]] = defaultdict(list)
         """Those that were ready, by what they claim and could not have."""
         self._free = dict(shares)
@@ -158,9 +197,9 @@ class _Board:
         self._preparation = _Preparation(ahead)
         self._release()
 
-    async def take(self) -> Task | None:
-        """The costliest task that can start, as soon as there is one; None when all are done."""
-        while (task := self._find()) is None and self._sorter.is_active():
+    async def take(self, *, is_elsewhere: bool) -> Task | None:
+        """The costliest task of its kind that can start, as soon as there is one; None when all tasks are done."""
+        while (task := self._find(self._ready[is_elsewhere])) is None and self._sorter.is_active():
             self._changed.clear()
             await self._changed.wait()
         return task
@@ -174,7 +213,7 @@ class _Board:
     def give_back(self, task: Task) -> None:
         """Let somebody else take ``task``, which was not run."""
         self._free_claims(task)
-        heappush(self._ready, (-task.cost, next(self._order), task))
+        heappush(self._ready[task.is_elsewhere], (-task.cost, next(self._order), task))
         self._changed.set()
 
     async def wait_for_end(self, seconds: float) -> None:
@@ -195,16 +234,16 @@ class _Board:
                     self._sorter.done(task.key)
                 else:
                     entry = (-task.cost, next(self._order), task)
-                    heappush(self._ready, entry)
+                    heappush(self._ready[task.is_elsewhere], entry)
                     self._preparation.add(entry)
         self._preparation.go_on()
         self._changed.set()
         if not self._sorter.is_active():
             self._ended.set()
 
-    def _find(self) -> Task | None:
-        while self._ready:
-            entry = heappop(self._ready)
+    def _find(self, ready: list[_Entry]) -> Task | None:
+        while ready:
+            entry = heappop(ready)
             task = entry[-1]
             taken = next((claim for claim in task.claims if not self._free.setdefault(claim, 1)), None)
             if taken is None:
@@ -220,7 +259,8 @@ class _Board:
     def _unblock(self, claim: Hashable) -> None:
         """Let the costliest of those that are blocked by ``claim`` try again, if there is some of that."""
         if self._free.get(claim, 1) and self._blocked[claim]:
-            heappush(self._ready, heappop(self._blocked[claim]))
+            entry = heappop(self._blocked[claim])
+            heappush(self._ready[entry[-1].is_elsewhere], entry)
 
 
 class _Preparation:

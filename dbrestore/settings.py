@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from dbrestore.cluster.options import ClusterOptions
 from dbrestore.configuration import LayeredSource
 from dbrestore.databases import Databases
 from dbrestore.events import Level
@@ -223,6 +224,12 @@ class Settings(BaseSettings):
     jobs: Annotated[int, Field(ge=1, description="COPYs at a time. Default: the cores, at most 8.")] = Field(
         default_factory=default_jobs
     )
+    workers: Annotated[
+        int | None, Field(ge=1, description="Load in as many processes of a Dask cluster on this machine.")
+    ] = None
+    dask: Annotated[
+        str | None, Field(description="Load in a Dask cluster that runs: its scheduler, like tcp://scheduler:8786.")
+    ] = None
     foreign_keys: Annotated[
         ForeignKeys,
         Field(
@@ -377,6 +384,13 @@ class Settings(BaseSettings):
         )
 
     @property
+    def cluster(self) -> ClusterOptions | None:
+        """The Dask cluster that loads."""
+        if not self.workers and not self.dask:
+            return None
+        return ClusterOptions(self.workers or 0, self.dask, self.source, "jobs" not in self.model_fields_set)
+
+    @property
     def databases(self) -> Databases:
         """Which databases of the export are wanted."""
         return Databases(self.source_db, self.all_databases)
@@ -410,6 +424,8 @@ class Settings(BaseSettings):
             raise ValueError("drop_old makes sense with swap only")
         if self.quiet and (self.verbose or self.trace):
             raise ValueError("quiet contradicts verbose and trace")
+        if self.workers and self.dask:
+            raise ValueError("workers and dask contradict each other")
         if self.resume and self.restart:
             raise ValueError("resume and restart contradict each other")
         return self

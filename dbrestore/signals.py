@@ -18,6 +18,13 @@ Result = TypeVar("Result")
 SIGNALLED = 128
 """A process that a signal ends has the exit code 128 and the signal's number."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_received: list[int] = []
+"""The signal that ends what runs; signals are the process's, and so is this."""
+
+
+def was_signalled() -> bool:
+    """Whether a signal has come to end what runs."""
+    return bool(_received)
 
 
 async def until_signalled(work: Coroutine[Any, Any, Result]) -> Result:
@@ -26,12 +33,11 @@ async def until_signalled(work: Coroutine[Any, Any, Result]) -> Result:
     Raises InterruptedRunError once what was cancelled has come to its end.
     """
     task = asyncio.ensure_future(work)
-    received: list[int] = []
 
     def stop(number: int) -> None:
-        if received:
+        if _received:
             os._exit(SIGNALLED + number)
-        received.append(number)
+        _received.append(number)
         task.cancel()
 
     loop = asyncio.get_running_loop()
@@ -41,10 +47,11 @@ async def until_signalled(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         return await task
     except asyncio.CancelledError:
-        if received:
-            raise InterruptedRunError(SIGNALLED + received[0]) from None
+        if _received:
+            raise InterruptedRunError(SIGNALLED + _received[0]) from None
         raise
     finally:
+        _received.clear()
         for number in _SIGNALS:
             with suppress(NotImplementedError):
                 loop.remove_signal_handler(number)

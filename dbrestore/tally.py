@@ -6,6 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from typing import TYPE_CHECKING
 
 from dbrestore.events import (
@@ -121,6 +122,10 @@ class Tally:
     def database(self) -> DatabaseTally | None:
         """The one that is being restored."""
         return self.databases[-1] if self.databases else None
+
+    def free_place(self) -> int:
+        """The number, below 0, of a load whose connection is not known here."""
+        return next(place for place in count(-1, -1) if place not in self.activities)
 
     def add(self, event: Event) -> None:
         """Something happened."""

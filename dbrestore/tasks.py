@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from dbrestore.load import Loader
     from dbrestore.plan import Plan, PlannedPart, PlannedTable
     from dbrestore.progress import Progress
+    from dbrestore.scheduler import Engine
     from dbrestore.target.deferral.execution import PuttingBack
     from dbrestore.target.deferral.model import Step
     from dbrestore.timing import Timing
@@ -55,7 +55,7 @@ def find_crowds(tables: Sequence[PlannedTable], jobs: int) -> list[Sequence[Plan
 
 
 def load_tasks(
-    plan: Plan, loader: Loader, progress: Progress, jobs: int = 1, *, whole: Set[int] = frozenset()
+    plan: Plan, engine: Engine, progress: Progress, jobs: int = 1, *, whole: Set[int] = frozenset()
 ) -> Iterator[Task]:
     """The tasks of loading, and a milestone with its oid for each table and each set of partitions to wait for.
 
@@ -69,17 +69,17 @@ def load_tasks(
             together[table.together].append(table)
     for oids, tables in together.items():
         after = frozenset(oid for table in tables for oid in table.after - oids)
-        yield from _together_tasks(oids, tables, after, loader.load_together, loader, progress)
+        yield from _together_tasks(oids, tables, after, engine.load_together, engine, progress)
     alone = [table for table in plan.tables if not table.together]
     crowded: set[int] = set()
     for crowd in find_crowds(alone, jobs):
         oids = frozenset(table.table.oid for table in crowd)
         crowded |= oids
-        yield from _together_tasks(oids, crowd, frozenset(), loader.load_crowd, loader, progress)
+        yield from _together_tasks(oids, crowd, frozenset(), engine.load_crowd, engine, progress)
     for table in alone:
         if table.table.oid not in crowded:
             is_whole = table.references_itself or table.table.oid in whole
-            yield from _load_tasks(table, _copies(table, is_whole=is_whole), loader, progress)
+            yield from _load_tasks(table, _copies(table, is_whole=is_whole), engine, progress)
 
 
 def _together_tasks(
@@ -87,7 +87,7 @@ def _together_tasks(
     tables: Sequence[PlannedTable],
     after: frozenset[Hashable],
     load: LoadTables,
-    loader: Loader,
+    engine: Engine,
     progress: Progress,
 ) -> Iterator[Task]:
     yield Task(
@@ -96,13 +96,14 @@ def _together_tasks(
         after,
         sum(table.size for table in tables),
         frozenset({LOADS}),
-        partial(loader.expect, [part for table in tables for part in table.parts]),
+        is_elsewhere=engine.elsewhere > 0,
+        prepare=partial(engine.expect, [part for table in tables for part in table.parts]),
     )
     yield from (Task(oid, None, frozenset({oids})) for oid in oids)
 
 
 def _load_tasks(
-    table: PlannedTable, copies: Iterable[Sequence[PlannedPart]], loader: Loader, progress: Progress
+    table: PlannedTable, copies: Iterable[Sequence[PlannedPart]], engine: Engine, progress: Progress
 ) -> Iterator[Task]:
     after: frozenset[Hashable] = table.after
     keys: set[Hashable] = set()
@@ -111,11 +112,12 @@ def _load_tasks(
         keys.add(key)
         yield Task(
             key,
-            partial(_load, loader, progress, table, parts),
+            partial(_load, engine, progress, table, parts),
             after,
             cost=sum(part.file.size for part in parts),
             claims=frozenset({LOADS}),
-            prepare=partial(loader.expect, parts),
+            is_elsewhere=engine.elsewhere > 0,
+            prepare=partial(engine.expect, parts),
         )
     yield Task(table.table.oid, None, after | keys)
 
@@ -128,14 +130,14 @@ def _copies(table: PlannedTable, *, is_whole: bool) -> list[Sequence[PlannedPart
 
 
 async def _load(
-    loader: Loader,
+    engine: Engine,
     progress: Progress,
     table: PlannedTable,
     parts: Sequence[PlannedPart],
     connection: asyncpg.Connection,
 ) -> None:
     with progress.doing(Kind.LOAD, table.table.dotted, connection, table.table.oid, parts):
-        await loader.load(connection, table, parts)
+        await engine.load(connection, table, parts)
     progress.loaded(table, parts)
 
 

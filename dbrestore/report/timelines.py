@@ -41,7 +41,7 @@ def connection_lanes(run: dict[str, Any]) -> list[Lane]:
     total = max(run["seconds"], 0.001)
     return [
         Lane(
-            str(connection["pid"]),
+            str(connection["pid"]) if connection["pid"] > 0 else f"load {-connection['pid']}",
             tuple(_bars(connection["activities"], total)),
             100 * min(sum(activity["seconds"] for activity in connection["activities"]) / total, 1),
         )

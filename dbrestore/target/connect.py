@@ -49,9 +49,8 @@ if TYPE_CHECKING:
 
     from dbrestore.target.address import Parameters
 
-STARTUP_SETTINGS = {"application_name": "dbrestore"}
+APPLICATION = "dbrestore"
 SESSION_SETTINGS = {
-    **STARTUP_SETTINGS,
     "datestyle": "ISO",
     "intervalstyle": "postgres",
     "timezone": "UTC",
@@ -147,19 +146,26 @@ def _connection_errors(settings: ConnectionSettings, dsn: str) -> Iterator[None]
             except KeyError as error:  # getpass.getuser() of a user id without a name, as containers have them
                 raise UsageError("no role to connect as is given", hint="Name one with --db-user or PGUSER.") from error
     except ConnectError as error:
-        error.hint = error.hint or hint_for(error.__cause__) or CONNECT_HINT
+        error.hint = hint_for(error.__cause__) or error.hint or CONNECT_HINT
         raise
 
 
 @asynccontextmanager
 async def open_pool(
-    settings: ConnectionSettings, size: int, check: Check | None = None, on_statement: OnStatement | None = None
+    settings: ConnectionSettings,
+    size: int,
+    check: Check | None = None,
+    on_statement: OnStatement | None = None,
+    *,
+    application: str = APPLICATION,
+    idle_seconds: float = 0,
 ) -> AsyncIterator[asyncpg.Pool]:
     """A pool of at most ``size`` connections, with the session settings that a load needs.
 
     ``check`` looks at each new connection before it is used, and raises what is wrong with it. ``on_statement`` is
-    told each statement but COPY when the server has run it. Raises UsageError where the settings make no sense,
-    ConnectError where they lead to no database or to a pooler that keeps no sessions.
+    told each statement but COPY when the server has run it. The server shows the connections as ``application``;
+    after ``idle_seconds`` without work one is closed, unless that is 0. Raises UsageError where the settings make no
+    sense, ConnectError where they lead to no database or to a pooler that keeps no sessions.
     """
 
     async def prepare(connection: asyncpg.Connection) -> None:
@@ -184,7 +190,7 @@ async def open_pool(
             "database": settings.database,
             "command_timeout": None,
             "timeout": CONNECT_SECONDS,
-            "server_settings": STARTUP_SETTINGS,
+            "server_settings": {"application_name": application},
             **await _choose_protection(settings, parameters, stack),
         }
         with _connection_errors(settings, dsn):
@@ -192,7 +198,7 @@ async def open_pool(
                 **arguments,
                 min_size=0,  # or the pool would go on connecting by itself, and talk of what it meets
                 max_size=size,
-                max_inactive_connection_lifetime=0,
+                max_inactive_connection_lifetime=idle_seconds,
                 init=prepare,
                 reset=_keep,
             )

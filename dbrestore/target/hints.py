@@ -17,7 +17,7 @@ HINTS = {
     "23514": _OTHER_SCHEMA,
     "23P01": _OTHER_SCHEMA,
     "25006": "Connect to the primary server, and look at default_transaction_read_only.",
-    "28000": "Look at --db-user and at the server's pg_hba.conf; RDS may want TLS: sslmode=require in the DSN.",
+    "28000": "Look at --db-user and at the server's pg_hba.conf; RDS may want TLS: --db-sslmode require.",
     "28P01": "Give the password in PGPASSWORD, ~/.pgpass or DBRESTORE_DSN.",
     "3D000": "Look at the name in --dsn or --db-name, or make the database: CREATE DATABASE.",
     "42501": "Grant the role what it lacks, or connect as the role that owns the tables.",

@@ -5,10 +5,29 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from dbrestore.cluster.options import ClusterOptions
+from dbrestore.testing.dask import DaskCluster
+from dbrestore.testing.s3 import CLIENT_ENVIRONMENT
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from dbrestore.testing.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def dask_cluster() -> Iterator[DaskCluster]:
+    """A scheduler and two workers for each pytest process, which all tests leave as they were."""
+    with DaskCluster(environment=CLIENT_ENVIRONMENT) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["here", "dask"])
+def cluster(request: pytest.FixtureRequest) -> ClusterOptions | None:
+    """What loads: this process, or a cluster."""
+    if request.param == "here":
+        return None
+    return ClusterOptions(scheduler=request.getfixturevalue("dask_cluster").address, may_add_connections=True)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from dbrestore.views.lines import Lines
 
 if TYPE_CHECKING:
     from dbrestore.archive.archive import ArchiveOptions
+    from dbrestore.cluster.options import ClusterOptions
     from dbrestore.plan import Plan
     from dbrestore.testing.databases import Database
 
@@ -48,6 +49,7 @@ async def restore_export(
     unfinished: Unfinished = Unfinished.REFUSE,
     retry_for: float = 60.0,
     schema: ArchiveOptions | None = None,
+    cluster: ClusterOptions | None = None,
     **choices: Any,
 ) -> tuple[Plan, str]:
     """What was done, and what was said."""
@@ -62,6 +64,7 @@ async def restore_export(
             retry_for=retry_for,
             jobs=jobs,
             schema=schema,
+            cluster=cluster,
         ),
         Progress([Lines(said, Level.VERBOSE if verbose else Level.NORMAL)]),
     )
@@ -97,7 +100,7 @@ async def fetch(database: Database, sql: str) -> list[tuple[Any, ...]]:
 
 async def wait_for_sessions(database: Database, number: int, *, copying: bool = False) -> list[int]:
     """Wait until as many sessions of a restore are in ``database``, or in the middle of a COPY; their pids."""
-    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'dbrestore' AND datname = current_database()"
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'dbrestore%' AND datname = current_database()"
     if copying:
         query += " AND state = 'active' AND query LIKE 'COPY%'"
     async with database.connect() as connection:

@@ -24,6 +24,7 @@ from tests.integration.round_trip import DEFAULT_POLICY, export_database, fetch,
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dbrestore.cluster.options import ClusterOptions
     from dbrestore.testing.databases import Database
 
 ORDERED = Policy(ForeignKeys.ORDERED)
@@ -52,10 +53,16 @@ async def export_into(database: Database, folder: Path, source: str, target: str
 
 
 async def failure(
-    exported: Path, database: Database, *, jobs: int = 1, user: str | None = None, policy: Policy = DEFAULT_POLICY
+    exported: Path,
+    database: Database,
+    *,
+    jobs: int = 1,
+    user: str | None = None,
+    policy: Policy = DEFAULT_POLICY,
+    cluster: ClusterOptions | None = None,
 ) -> DbrestoreError:
     with pytest.raises(DbrestoreError) as caught:
-        await restore_export(exported, database, jobs=jobs, user=user, policy=policy)
+        await restore_export(exported, database, jobs=jobs, user=user, policy=policy, cluster=cluster)
     return caught.value
 
 
@@ -228,13 +235,18 @@ async def test_a_long_value_is_cut_in_the_message(kind: str, reason: str, databa
     ],
 )
 async def test_a_row_that_a_constraint_refuses_is_shown_with_its_place(
-    identity: str, constraint: str, shown: str, database: Database, tmp_path: Path
+    identity: str,
+    constraint: str,
+    shown: str,
+    cluster: ClusterOptions | None,
+    database: Database,
+    tmp_path: Path,
 ) -> None:
     ids = "INSERT INTO ids SELECT generate_series(1, 300);"
     table = "CREATE TABLE ids (id int PRIMARY KEY);"
     target = f"{table} CREATE TABLE items (id int {constraint}, word text)"
     exported = await export_into(database, tmp_path, table + ids + items(identity=identity), target)
-    error = await failure(exported, database, policy=ORDERED)
+    error = await failure(exported, database, policy=ORDERED, cluster=cluster)
     assert isinstance(error, ConstraintError)
     assert error.exit_code == 5
     assert error.message.startswith(f"public.items, {second_part(exported)}")

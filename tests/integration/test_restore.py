@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +28,7 @@ from tests.integration.round_trip import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dbrestore.cluster.options import ClusterOptions
     from dbrestore.plan import Plan
     from dbrestore.testing.databases import Database, MakeDatabase, MakeTemplate
 
@@ -57,12 +59,16 @@ async def round_trip(
 
 @pytest.mark.parametrize("policy", [Policy(keys) for keys in ForeignKeys])
 async def test_the_sample_database_comes_back_equal(
-    policy: Policy, make_database: MakeDatabase, template: MakeTemplate, tmp_path: Path
+    policy: Policy,
+    cluster: ClusterOptions | None,
+    make_database: MakeDatabase,
+    template: MakeTemplate,
+    tmp_path: Path,
 ) -> None:
     source = make_database(template("shop", schema_sql() + data_sql()))
     target = make_database(template("shop schema", schema_sql()))
     exported = await export_database(source, tmp_path, rows_per_part=7000)
-    plan, said = await restore_export(exported, target, policy=policy)
+    plan, said = await restore_export(exported, target, policy=policy, cluster=cluster)
     assert await find_differences(source, target) == []
     is_ordered = policy == ORDERED
     assert {table.level for table in plan.tables} == ({0, 1, 2, 3, 4, 5} if is_ordered else {0})
@@ -109,6 +115,7 @@ async def test_every_type_comes_back_equal_and_in_binary_where_it_can(
     source = make_database(template(f"{sample} rows", schema_sql(sample) + data_sql(sample)))
     target = make_database(template(f"{sample} schema", schema_sql(sample)))
     plan, _ = await restore_export(await export_database(source, tmp_path, rows_per_part=3), target)
+    assert pickle.loads(pickle.dumps(plan.tables)) == plan.tables
     assert await find_differences(source, target) == []
     names = {table.table.name for table in plan.tables}
     assert {

@@ -25,6 +25,7 @@ from tests.integration.round_trip import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dbrestore.cluster.options import ClusterOptions
     from dbrestore.testing.databases import Database, MakeDatabase
 
 RESUME, RESTART = Unfinished.RESUME, Unfinished.RESTART
@@ -93,13 +94,13 @@ def told_parts(said: str) -> set[str]:
 
 @pytest.mark.parametrize("policy", [Policy(keys) for keys in ForeignKeys])
 async def test_a_resumed_run_loads_what_was_not_loaded_and_nothing_twice(
-    policy: Policy, source: Database, export: Path, target: Database
+    policy: Policy, cluster: ClusterOptions | None, source: Database, export: Path, target: Database
 ) -> None:
     keys = await fetch(target, KEYS)
-    await leave_half(export, target, policy)
+    await leave_half(export, target, policy, cluster=cluster)
     [(loaded,)] = await fetch(target, LOADED_PARTS)
     assert 0 < loaded < 6
-    _, said = await restore_export(export, target, unfinished=RESUME, policy=policy, verbose=True)
+    _, said = await restore_export(export, target, unfinished=RESUME, policy=policy, cluster=cluster, verbose=True)
     assert f"going on: {loaded} of 6 parts" in said
     assert len(told_parts(said)) == 6 - loaded
     assert await find_differences(source, target) == []

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
-from dbrestore.errors import ConnectError, DbrestoreError, Fault, SeveralProblemsError, TargetError
+from dbrestore.errors import ConnectError, DbrestoreError, Fault, InterruptedRunError, SeveralProblemsError, TargetError
 from dbrestore.patience import FIRST_PAUSE, LONGEST_PAUSE, Patience, Pauses, persist
+from dbrestore.signals import until_signalled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -134,20 +138,19 @@ def test_an_error_of_a_database_passes_as_it_did_before() -> None:
     assert lost().within("shop").fault is Fault.LOST
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signals")
 async def test_a_cancellation_that_an_attempt_took_no_notice_of_ends_it_all_the_same() -> None:
     attempts = 0
 
     async def attempt() -> None:
         nonlocal attempts
         attempts += 1
+        os.kill(os.getpid(), signal.SIGTERM)
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
             raise lost() from None
 
-    work = asyncio.create_task(persist(attempt, patience()))
-    await asyncio.sleep(0)
-    work.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await work
+    with pytest.raises(InterruptedRunError):
+        await until_signalled(persist(attempt, patience()))
     assert attempts == 1

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from graphlib import CycleError
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbrestore.errors import ConnectError, DataError, DbrestoreError, Fault, PartError, SeveralProblemsError
+from dbrestore.errors import (
+    ConnectError,
+    DataError,
+    DbrestoreError,
+    Fault,
+    PartError,
+    SeveralProblemsError,
+    TargetError,
+)
 from dbrestore.patience import Patience
 from dbrestore.scheduler import AHEAD_PER_JOB, Task, run_tasks
 
@@ -332,3 +340,61 @@ async def test_a_server_that_has_no_connection_at_all_is_an_error_in_the_end() -
     pool = Connections(2, server_limit=0)
     with pytest.raises(DbrestoreError, match="no more connections"):
         await run_tasks([Record().task("only")], pool, 2, patience=Patience(Listener(), 0.5, met=True))
+
+
+def elsewhere(task: Task) -> Task:
+    return replace(task, is_elsewhere=True)
+
+
+async def test_what_runs_elsewhere_takes_no_connection_and_has_a_limit_of_its_own() -> None:
+    record, there = Record(), Record()
+    tasks = [elsewhere(there.task(("there", number), steps=5)) for number in range(9)]
+    pool: Any = Connections(2)
+    await run_tasks([*tasks, *(record.task(number, steps=5) for number in range(9))], pool, 2, elsewhere=4)
+    assert (len(record.ended), len(there.ended)) == (9, 9)
+    assert (pool.most, record.most, there.most) == (2, 2, 4)
+
+
+async def test_what_runs_here_and_what_runs_elsewhere_wait_for_each_other() -> None:
+    record = Record()
+    tasks = [
+        elsewhere(record.task("load", cost=1)),
+        elsewhere(record.task("larger load", cost=2)),
+        record.task("index", {"load", "larger load"}, claims={"table"}),
+        elsewhere(record.task("last", {"index"}, claims={"table"})),
+    ]
+    await run_tasks(tasks, Connections(1), 1, elsewhere=1)
+    assert record.ended == ["larger load", "load", "index", "last"]
+
+
+async def test_a_failure_elsewhere_cancels_all_that_runs() -> None:
+    record = Record()
+    tasks = [record.task("here", steps=1000), elsewhere(record.failing("there", DataError("no")))]
+    with pytest.raises(DataError):
+        await run_tasks(tasks, Connections(1), 1, elsewhere=1)
+    assert record.cancelled == ["here"]
+
+
+async def test_what_failed_elsewhere_by_a_fault_that_passes_is_run_again() -> None:
+    listener, failures = Listener(), [Fault.CROWDED, Fault.LOST]
+    patience = Patience(listener, 600.0, met=True)
+
+    async def run_in_the_end(connection: Any) -> None:
+        assert connection is None
+        if failures:
+            raise TargetError("not now", fault=failures.pop())
+
+    await run_tasks(
+        [Task("there", run_in_the_end, is_elsewhere=True)],
+        Connections(1),
+        1,
+        patience=patience,
+        elsewhere=2,
+    )
+    assert listener.told == ["not now", "not now"]
+
+
+async def test_one_reason_of_several_failures_is_told_once() -> None:
+    record = Record()
+    with pytest.raises(PartError):
+        await run([record.failing(number, PartError("gone")) for number in range(2)])

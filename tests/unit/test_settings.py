@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from dbrestore.cluster.options import ClusterOptions
 from dbrestore.databases import Databases
 from dbrestore.planning.choices import Choices, IfNotEmpty
 from dbrestore.running import Unfinished
@@ -97,6 +98,7 @@ def test_tables_with_rows_have_short_names(told: dict[str, Any], choice: IfNotEm
         {"truncate_all": True, "skip_not_empty": True},
         {"if_not_empty": "error", "truncate_all": True},
         {"all_databases": True, "source_db": "shop"},
+        {"workers": 2, "dask": "tcp://scheduler:8786"},
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(told: dict[str, Any]) -> None:
@@ -112,3 +114,12 @@ def test_an_unfinished_run_is_in_the_way_unless_something_is_said_about_it(
     given: dict[str, Any], unfinished: Unfinished
 ) -> None:
     assert Settings(**given).unfinished is unfinished
+
+
+def test_a_cluster_loads_only_where_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().cluster is None
+    source = Settings().source
+    assert Settings(workers=3).cluster == ClusterOptions(3, None, source, may_add_connections=True)
+    monkeypatch.setenv("DBRESTORE_JOBS", "8")
+    address = "tcp://scheduler:8786"
+    assert Settings(dask=address).cluster == ClusterOptions(0, address, source, may_add_connections=False)

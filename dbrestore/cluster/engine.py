@@ -1,0 +1,78 @@
+"""Hands loads over to the workers of a cluster, and waits for what comes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from distributed.client import FutureCancelledError
+from distributed.scheduler import KilledWorker, NoValidWorkerError, NoWorkerError
+
+from dbrestore.cluster.worker import Load, Way, load
+from dbrestore.errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from distributed import Client
+
+    from dbrestore.plan import PlannedPart, PlannedTable
+
+AGAIN_HINT = "When the cluster is there again, --resume goes on."
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterEngine:
+    """The `Engine` whose loads run in a cluster."""
+
+    client: Client
+    run: str
+    elsewhere: int
+
+    def expect(self, parts: Sequence[PlannedPart]) -> None:
+        """Nothing: a worker brings what it is given, while its connections are still busy."""
+
+    async def load(self, _: object, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
+        """As `Loader.load`, or ClusterError."""
+        await self._hand_over([replace(table, parts=tuple(parts))])
+
+    async def load_together(self, _: object, tables: Sequence[PlannedTable]) -> None:
+        """As `Loader.load_together`, or ClusterError."""
+        await self._hand_over(tables, Way.TOGETHER)
+
+    async def load_crowd(self, _: object, tables: Sequence[PlannedTable]) -> None:
+        """As `Loader.load_crowd`, or ClusterError."""
+        await self._hand_over(tables, Way.CROWD)
+
+    async def _hand_over(self, tables: Sequence[PlannedTable], way: Way = Way.ALONE) -> None:
+        names = ", ".join(table.table.dotted for table in tables)
+        key = f"load-{names}-{uuid4().hex}"
+        work = Load(key, self.run, tuple(tables), way)
+        # No part is tried again by Dask, but for those of workers that died.
+        future = self.client.submit(load, work, key=key, pure=False, retries=0)
+        try:
+            failure = await future
+        except (KilledWorker, NoValidWorkerError, NoWorkerError, FutureCancelledError) as error:
+            raise _translated(error, _place(tables)) from error
+        finally:
+            future.release()
+        if failure is not None:
+            raise failure
+
+
+def _place(tables: Sequence[PlannedTable]) -> str:
+    names = ", ".join(table.table.dotted for table in tables)
+    keys = [part.file.key for table in tables for part in table.parts]
+    return f"{names}, {keys[0] if len(keys) == 1 else f'{len(keys)} parts'}"
+
+
+def _translated(error: Exception, place: str) -> ClusterError:
+    if isinstance(error, KilledWorker):
+        hint = (
+            "They may have run out of memory: look at their logs. With fewer --jobs they need less; --resume goes on."
+        )
+        return ClusterError(f"{place}: one worker after the other died while it was loaded", hint=hint)
+    if isinstance(error, FutureCancelledError):
+        return ClusterError("the connection to the Dask scheduler was lost", hint=AGAIN_HINT)
+    return ClusterError(f"{place}: the cluster has no worker that could load it", hint=AGAIN_HINT)

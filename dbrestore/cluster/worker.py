@@ -1,0 +1,188 @@
+"""What a worker of a cluster does: it loads parts, by connections and a storage of its own.
+
+A plugin has these, one for each run, and each task finds it by its name. Dask does not end a task that nobody waits
+for any more: the plugin does, so that a coordinator that is gone leaves nothing at work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from distributed import WorkerPlugin, get_worker
+
+from dbrestore.errors import ClusterError, DbrestoreError
+from dbrestore.export.opening import SourceSettings, open_storage
+from dbrestore.load import Loader
+from dbrestore.memory import use_little_memory
+from dbrestore.target.connect import ConnectionSettings, open_pool
+from dbrestore.target.lock import RunLock
+from dbrestore.target.sessions import one_session
+from dbrestore.target.travel import with_own_secrets
+
+if TYPE_CHECKING:
+    import asyncpg
+    from distributed import Worker
+
+    from dbrestore.plan import PlannedTable
+    from dbrestore.target.lock import Backend
+
+APPLICATION = "dbrestore worker"
+"""As the server shows its connections, with the worker's name."""
+IDLE_SECONDS = 60.0
+"""After which a connection is closed: who gave the work may be gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a worker has to know of a run. There is no secret in it: it goes through the scheduler, and stays there."""
+
+    run: str
+    """Name of the plugin."""
+    source: str
+    """Where the export is: the absolute path of a folder, or an ``s3://`` address."""
+    source_settings: SourceSettings
+    target: ConnectionSettings
+    holder: Backend
+    """Of the coordinator's lock: where it is not held, this is another server, or nobody waits for the work."""
+    connections: int
+    """Of each worker, at most."""
+    preparation: tuple[str, ...] = ()
+    """Statements that each transaction begins with."""
+    has_own_process: bool = False
+    """The worker is there for this run alone."""
+
+
+class Way(StrEnum):
+    """How tables are loaded."""
+
+    ALONE = "alone"
+    """Parts of one."""
+    TOGETHER = "together"
+    """Several whose rows may reference each other's."""
+    CROWD = "crowd"
+    """Several small ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is to be loaded in one transaction."""
+
+    key: str
+    """Of the task."""
+    run: str
+    tables: tuple[PlannedTable, ...]
+    """Each with those of its parts that are to be loaded."""
+    way: Way = Way.ALONE
+
+
+async def load(work: Load) -> DbrestoreError | None:
+    """The task: return what was in the way, which Dask then neither logs nor cuts off."""
+    plugin = get_worker().plugins.get(work.run)
+    if not isinstance(plugin, LoadingPlugin):
+        return ClusterError("a worker was given a part of a run that it does not know")
+    return await plugin.load(work)
+
+
+@dataclass(slots=True)
+class _Hands:
+    """What a worker loads by, opened when the first part comes."""
+
+    assignment: Assignment
+    worker: Any
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    opened: tuple[asyncpg.Pool, Loader] | None = None
+
+    async def open(self) -> tuple[asyncpg.Pool, Loader]:
+        """Raises a DbrestoreError; then the next one tries again."""
+        async with self.lock:
+            if self.opened is None:
+                async with AsyncExitStack() as stack:
+                    self.opened = await self._open(stack)
+                    self.stack = stack.pop_all()
+            return self.opened
+
+    async def _open(self, stack: AsyncExitStack) -> tuple[asyncpg.Pool, Loader]:
+        given = self.assignment
+        threads = stack.enter_context(ThreadPoolExecutor(given.connections, thread_name_prefix="encode"))
+        storage = await stack.enter_async_context(open_storage(given.source, given.source_settings, self._notify))
+        pool = await stack.enter_async_context(
+            open_pool(
+                with_own_secrets(given.target),
+                given.connections,
+                RunLock(given.holder, set()).check,
+                application=f"{APPLICATION} {self.worker.name}",
+                idle_seconds=IDLE_SECONDS,
+            )
+        )
+        return pool, Loader(storage, threads, given.preparation, freezes=False)
+
+    def _notify(self, line: str) -> None:
+        self.worker.log_event(self.assignment.run, f"worker {self.worker.name}: {line}")
+
+
+class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
+    """Has what the loads of one run need, and ends them."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        """On the coordinator; what travels is the assignment."""
+        self.name = assignment.run
+        self.assignment = assignment
+
+    def setup(self, worker: Worker) -> None:
+        """On a worker, before its first task."""
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._hands = _Hands(self.assignment, worker)
+        if self.assignment.has_own_process:
+            use_little_memory()
+
+    async def load(self, work: Load) -> DbrestoreError | None:
+        """Load, or return what was in the way."""
+        task = self._running[work.key] = asyncio.create_task(self._load(work))
+        task.add_done_callback(lambda _: self._running.pop(work.key))
+        await asyncio.wait({task})
+        if task.cancelled():
+            return ClusterError("the load was cancelled")
+        error = task.exception()
+        if error is not None and not isinstance(error, DbrestoreError):
+            raise error
+        return error
+
+    async def _load(self, work: Load) -> None:
+        pool, loader = await self._hands.open()
+        for table in work.tables:
+            loader.expect(table.parts)
+        async with one_session(pool) as connection:
+            match work.way:
+                case Way.TOGETHER:
+                    await loader.load_together(connection, work.tables)
+                case Way.CROWD:
+                    await loader.load_crowd(connection, work.tables)
+                case Way.ALONE:
+                    [table] = work.tables
+                    await loader.load(connection, table, table.parts)
+
+    def transition(self, key: str, start: str, finish: str, **_: Any) -> None:
+        """End what is not wanted any more: Dask lets it run, and forgets it."""
+        if start == "executing" and finish not in {"memory", "error"} and key in self._running:
+            _cancel(self._running[key])
+
+    async def teardown(self, worker: Worker) -> None:  # noqa: ARG002 - as Dask calls it
+        """End all that runs, and close the connections."""
+        running = list(self._running.values())
+        for task in running:
+            _cancel(task)
+        if running:
+            await asyncio.wait(running)
+        await self._hands.stack.aclose()
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    """A second time would keep it from telling the server to end its COPY."""
+    if not task.cancelling():
+        task.cancel()
