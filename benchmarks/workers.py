@@ -20,7 +20,6 @@ from pydantic import SecretStr
 
 from benchmarks.measuring import Measurement, measure, medians
 from benchmarks.tables import FILL_TWELVE_COLUMNS, TWELVE_COLUMNS
-from dbrestore.views.lines import Lines
 from dbrestore.cluster.options import ClusterOptions
 from dbrestore.export.local import LocalStorage
 from dbrestore.finishing import FinishingOptions
@@ -31,6 +30,7 @@ from dbrestore.target.connect import ConnectionSettings
 from dbrestore.testing.dask import DaskCluster
 from dbrestore.testing.databases import Database, create_database
 from dbrestore.testing.postgres import PostgresServer
+from dbrestore.views.lines import Lines
 
 SERVER_SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "8GB", "checkpoint_timeout": "1h"}
 DBRESTORE = str(Path(sys.executable).with_name("dbrestore"))
@@ -109,7 +109,7 @@ async def _cost(
     began = clocks()
     await make_plans(storage, connection, options)
     planned = clocks()
-    await restore(storage, connection, options, Progress([Lines(io.StringIO()])))
+    await restore(storage, connection, options, Progress([Lines(io.StringIO())]))
     ended = clocks()
     ours, theirs, wall = (
         end - middle - (middle - start) for start, middle, end in zip(began, planned, ended, strict=True)
