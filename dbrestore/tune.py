@@ -137,7 +137,7 @@ def _written(setting: Setting, form: Form) -> Iterator[str]:
     yield f"  {comment}" if form is Form.COMPOSE else comment
     if setting.endangers:
         yield f"{'  ' if form is Form.COMPOSE else ''}{_COMMENTS[form]} {_danger(setting)}"
-    yield _ITEMS[form](setting)
+    yield from _ITEMS[form](setting).splitlines()
 
 
 @cache

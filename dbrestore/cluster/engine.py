@@ -9,7 +9,7 @@ from uuid import uuid4
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker, NoValidWorkerError, NoWorkerError
 
-from dbrestore.cluster.worker import Load, Way, load
+from dbrestore.cluster.worker import AGAIN_HINT, Load, Way, load
 from dbrestore.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from dbrestore.plan import PlannedPart, PlannedTable
-
-AGAIN_HINT = "When the cluster is there again, --resume goes on."
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 import dask
 from distributed import Client, LocalCluster
 
-from dbrestore.cluster.engine import AGAIN_HINT, ClusterEngine
+from dbrestore.cluster.engine import ClusterEngine
 from dbrestore.cluster.options import INSTALL_HINT
-from dbrestore.cluster.worker import Assignment, LoadingPlugin
+from dbrestore.cluster.worker import AGAIN_HINT, Assignment, LoadingPlugin
 from dbrestore.errors import ClusterError, UsageError
 from dbrestore.target.travel import DSN_VARIABLE
 
@@ -198,7 +198,8 @@ async def _started(workers: int, connections: int, target: ConnectionSettings) -
             except ImportError as error:
                 raise UsageError(f"--workers needs more than Dask: {error}", hint=INSTALL_HINT) from error
             except (OSError, RuntimeError) as error:
-                raise ClusterError(f"the workers cannot be started: {error}") from error
+                hint = "Look at the memory and at the limit of processes (ulimit -u), or start fewer workers."
+                raise ClusterError(f"the workers cannot be started: {error}", hint=hint) from error
             yield client
 
 

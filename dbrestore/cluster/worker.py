@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 APPLICATION = "dbrestore worker"
 """As the server shows its connections, with the worker's name."""
+AGAIN_HINT = "When the cluster is there again, --resume goes on."
 IDLE_SECONDS = 60.0
 """After which a connection is closed: who gave the work may be gone."""
 
@@ -84,7 +85,7 @@ async def load(work: Load) -> DbrestoreError | None:
     """The task: return what was in the way, which Dask then neither logs nor cuts off."""
     plugin = get_worker().plugins.get(work.run)
     if not isinstance(plugin, LoadingPlugin):
-        return ClusterError("a worker was given a part of a run that it does not know")
+        return ClusterError("a worker was given a part of a run that it does not know", hint=AGAIN_HINT)
     return await plugin.load(work)
 
 
@@ -147,7 +148,7 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
         task.add_done_callback(lambda _: self._running.pop(work.key))
         await asyncio.wait({task})
         if task.cancelled():
-            return ClusterError("the load was cancelled")
+            return ClusterError("the load was cancelled", hint=AGAIN_HINT)
         error = task.exception()
         if error is not None and not isinstance(error, DbrestoreError):
             raise error

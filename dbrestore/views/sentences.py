@@ -97,6 +97,8 @@ def time_lines(times: RestoreTimes) -> Iterator[str]:
     """Where the time went."""
     yield f"time: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in times.stages.items())}"
     total = times.total
+    if not total.waiting_for_server:  # nothing was loaded, or workers elsewhere did it
+        return
     yield (
         f"in all jobs together: waiting for storage {total.waiting_for_storage:.1f} s, for decoding "
         f"({total.decoding:.1f} s of work) and encoding ({total.encoding:.1f} s) {total.waiting_for_client:.1f} s, for "

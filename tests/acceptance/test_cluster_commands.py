@@ -79,7 +79,8 @@ def restoring(export: Path, database: Database, *options: object) -> Iterator[su
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    children = psutil.Process(process.pid).children()
+    return [child for child in children if re.search("spawn_main|dask worker", " ".join(child.cmdline()))]
 
 
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(export: Path, database: Database) -> None:
@@ -95,7 +96,8 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(export: Path, d
     assert re.fullmatch(r"2 Dask workers with 1 connections each; dashboard: http://127\.0\.0\.1:\d+/status", lines[0])
     [gone] = [line for line in lines if "is gone" in line]
     assert re.fullmatch(r"the worker tls://127\.0\.0\.1:\d+ is gone: another one loads its parts", gone)
-    assert lines[-1].startswith("restored 2 tables, 520 rows in ")
+    assert lines[-2].startswith("restored 2 tables, 520 rows (")
+    assert lines[-1].startswith("time: listing ")
     assert "Traceback" not in told
     assert (database.execute(COUNTS), database.execute(KEYS)) == (LOADED, keys)
 

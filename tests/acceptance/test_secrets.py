@@ -179,9 +179,9 @@ def test_a_key_is_not_said_where_an_iam_token_opens_nothing() -> None:
 
 def test_an_error_that_nobody_thought_of_is_told_without_secrets(target: Database) -> None:
     script = (
-        "import sys, dbrestore.cli as cli\n"
+        "import sys, dbrestore.cli as cli, dbrestore.recovery as recovery\n"
         "def fail(*_): raise ZeroDivisionError('unexpected')\n"
-        "cli.read_status = fail\n"
+        "recovery.read_status = fail\n"
         "sys.argv[1:1] = ['status']\n"
         "cli.main()\n"
     )

@@ -156,8 +156,8 @@ async def test_a_failure_leaves_the_database_as_it_was_and_a_resumed_run_goes_on
     exported = await export_database(source, tmp_path)
     carry_out = Run.carry_out
 
-    async def fail(self: Run, memory: str) -> Any:
-        await carry_out(self, memory)
+    async def fail(self: Run, *arguments: Any) -> Any:
+        await carry_out(self, *arguments)
         raise TargetError("killed")
 
     with monkeypatch.context() as patch:
