@@ -91,6 +91,8 @@ def _database(database: DatabaseTally, seconds: float) -> dict[str, Any]:
     planned = database.planned
     graph = level_graph(planned.plan)
     levels = {oid: node.level for node in graph.nodes for oid in node.oids}
+    times = database.finished.times if database.finished else None
+    of_table = times.tables if times else {}
     return {
         "export_id": planned.export_id,
         "source_database": planned.source_database,
@@ -106,7 +108,12 @@ def _database(database: DatabaseTally, seconds: float) -> dict[str, Any]:
         "tables_loaded": database.tables_loaded,
         "steps": database.steps,
         "steps_taken": database.steps_taken,
-        "tables": [_table(table, levels[oid]) for oid, table in database.tables.items()],
+        "stages": _rounded(times.stages) if times else {},
+        "times": _rounded(asdict(times.total)) if times else {},
+        "tables": [
+            {**_table(table, levels[oid]), "times": _rounded(asdict(of_table[oid])) if oid in of_table else {}}
+            for oid, table in database.tables.items()
+        ],
         "foreign_keys": [
             {
                 "name": edge.name,
@@ -132,6 +139,10 @@ def _table(table: TableTally, level: int) -> dict[str, Any]:
         "format": planned.copy_format.value,
         "seconds": {str(kind): round(seconds, MILLISECONDS) for kind, seconds in table.seconds.items()},
     }
+
+
+def _rounded(seconds: Mapping[Any, float]) -> dict[str, float]:
+    return {str(name): round(value, MILLISECONDS) for name, value in seconds.items()}
 
 
 def _activity(ended: Ended) -> dict[str, Any]:

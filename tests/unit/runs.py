@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbrestore.events import Kind
 from dbrestore.progress import Progress
-from dbrestore.timing import RestoreTimes
+from dbrestore.timing import RestoreTimes, Stage, TableTimes
 from tests.unit.plans import Source, foreign_key, plan, table
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ class Connection:
 
     def get_server_pid(self) -> int:
         return self.pid
+
+
+TIMES = RestoreTimes({Stage.LOADING: 2.0}, {1: TableTimes(waiting_for_server=1.5, encoding=0.25)})
 
 
 def small_plan(**changes: Any) -> Plan:
@@ -54,5 +57,5 @@ def whole_run(views: Iterable[View], **changes: Any) -> Progress:
         progress.enter("loading")
         progress.planned(made)
         load(progress, made)
-        progress.finished(made, RestoreTimes({}, {}))
+        progress.finished(made, TIMES)
     return progress

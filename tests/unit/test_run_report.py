@@ -72,6 +72,9 @@ def test_a_report_for_programs_has_what_was_done_by_whom_and_how_long_it_took(tm
         ("public.orders", 0),
         (f"public.{HOSTILE}", 1),
     ]
+    assert database["stages"] == {"load": 2.0}
+    assert (database["times"]["waiting_for_server"], database["times"]["encoding"]) == (1.5, 0.25)
+    assert [table["times"].get("waiting_for_server") for table in database["tables"]].count(1.5) == 1
     [connection] = read["connections"]
     assert (connection["pid"], [activity["rows"] for activity in connection["activities"]]) == (7, [1000, 500, 10])
     assert read["conditions"]["settings"]["jobs"] == 2
