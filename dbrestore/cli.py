@@ -5,22 +5,21 @@ What only one command needs, and takes long to import, is imported by it: help i
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import shutil
 import sys
 from contextlib import asynccontextmanager, contextmanager
 from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from dbrestore import __version__
 from dbrestore.configuration import CONFIG
-from dbrestore.errors import DbrestoreError, InterruptedRunError, UsageError, raise_problems
+from dbrestore.console import complain, print_lines, run_work
+from dbrestore.errors import DbrestoreError, UsageError, raise_problems
 from dbrestore.options import (
     AWS,
     BUILDS,
@@ -40,13 +39,12 @@ from dbrestore.options import (
     UNFINISHED,
     takes,
 )
-from dbrestore.printing import printable
 from dbrestore.process_title import hide_passwords
 from dbrestore.settings import Settings
 from dbrestore.tune import Form, Machine, choose_settings, setting_lines, this_machine, undo_lines
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator
 
     from dbrestore.export.layout import Export
     from dbrestore.export.opening import Notify
@@ -60,8 +58,6 @@ if TYPE_CHECKING:
     from dbrestore.views.view import View
 
 Result = TypeVar("Result")
-
-GRAPH_FORMATS = ("mermaid", "svg")
 
 EXIT_CODES = """
 Exit codes: 0 done, 1 anything not named here, 2 wrong usage, 3 the export, 4 the target, 5 the data, 6 verification,
@@ -98,7 +94,7 @@ def restore(source: Source, *, settings: Settings) -> None:
     Example: dbrestore restore s3://my-bucket/exports/friday --dsn postgresql://me@localhost/shop
     """
     with _shown(settings, "restore", source) as progress:
-        _run(_restore(source, settings, progress))
+        run_work(_restore(source, settings, progress))
 
 
 async def _restore(source: str, settings: Settings, progress: Progress) -> None:
@@ -121,7 +117,7 @@ def abort(*, settings: Settings) -> None:
     Example: dbrestore abort --dsn postgresql://me@localhost/shop
     """
     with _shown(settings, "abort") as progress:
-        _run(_abort(settings, progress))
+        run_work(_abort(settings, progress))
 
 
 async def _abort(settings: Settings, progress: Progress) -> None:
@@ -166,11 +162,11 @@ def status(*, settings: Settings, as_json: StatusJson = False) -> None:
     """
     from dbrestore.report import status_lines, status_object
 
-    found = _run(_status(settings))
+    found = run_work(_status(settings))
     if as_json:
         typer.echo(json.dumps(status_object(found), indent=2))
     else:
-        _print(status_lines(found))
+        print_lines(status_lines(found))
 
 
 async def _status(settings: Settings) -> Summary | None:
@@ -193,36 +189,19 @@ def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     """
     from dbrestore.databases import problems_of
     from dbrestore.report import plan_lines, plan_object
+    from dbrestore.report.level_drawings import STREAMED_FORMATS, draw_levels
 
-    made = _run(_plan(source, settings))
+    made = run_work(_plan(source, settings))
     if settings.graph:
-        _draw(made, settings.graph)
+        draw_levels(made, settings.graph)
     if as_json:
         objects = [plan_object(each) for each in made]
         typer.echo(json.dumps(objects if settings.databases.may_be_several else objects[0], indent=2))
-    elif settings.graph not in GRAPH_FORMATS:
+    elif settings.graph not in STREAMED_FORMATS:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         is_full = settings.full or width is None
-        _print(chain.from_iterable(plan_lines(each, is_full=is_full, width=width) for each in made))
+        print_lines(chain.from_iterable(plan_lines(each, is_full=is_full, width=width) for each in made))
     raise_problems(problems_of(made))
-
-
-def _draw(plans: Sequence[Plan], wanted: str) -> None:
-    """Draw the levels of each plan: to stdout, or to a file; of several, each has its database in its name."""
-    from dbrestore.report.files import write_whole
-    from dbrestore.report.levels import level_graph
-    from dbrestore.report.mermaid import mermaid_lines
-    from dbrestore.report.rendering import render_levels
-
-    for each in plans:
-        graph = level_graph(each)
-        path = Path(wanted)
-        suffix = wanted if wanted in GRAPH_FORMATS else path.suffix[1:]
-        text = f"{render_levels(graph)}\n" if suffix == "svg" else "\n".join((*mermaid_lines(graph), ""))
-        if wanted in GRAPH_FORMATS:
-            typer.echo(text, nl=False)
-        else:
-            write_whole(path if len(plans) == 1 else path.with_stem(f"{path.stem}-{each.source_database}"), text)
 
 
 async def _plan(source: str, settings: Settings) -> list[Plan]:
@@ -254,13 +233,13 @@ def verify(source: Source, *, settings: Settings, as_json: Json = False) -> None
     """
     from dbrestore.verification.report import verified_lines, verified_object
 
-    found = _run(_verify(source, settings))
+    found = run_work(_verify(source, settings))
     if as_json:
         objects = [verified_object(each) for each in found]
         typer.echo(json.dumps(objects if settings.databases.may_be_several else objects[0], indent=2))
     else:
-        _print(chain.from_iterable(verified_lines(each) for each in found))
-        _complain(f"warning: {warning}" for each in found for warning in each.findings.warnings)
+        print_lines(chain.from_iterable(verified_lines(each) for each in found))
+        complain(f"warning: {warning}" for each in found for warning in each.findings.warnings)
     raise_problems([problem for each in found for problem in each.problems])
 
 
@@ -292,11 +271,11 @@ def list_export(
     """
     from dbrestore.report import export_lines, problem_lines
 
-    export = _run(_list(source, settings))
-    _print(export_lines(export, with_tables=tables))
-    _complain([*(f"warning: {warning}" for warning in export.warnings)])
+    export = run_work(_list(source, settings))
+    print_lines(export_lines(export, with_tables=tables))
+    complain([*(f"warning: {warning}" for warning in export.warnings)])
     for problem in export.problems:
-        _complain(problem_lines(problem))
+        complain(problem_lines(problem))
 
 
 async def _list(source: str, settings: Settings) -> Export:
@@ -318,10 +297,10 @@ def simulate(
 
     Example: dbrestore simulate ./exports --export-id friday --dsn postgresql://me@localhost/shop
     """
-    made = _run(_simulate(settings, destination, export_id))
+    made = run_work(_simulate(settings, destination, export_id))
     rows = sum(table.rows for table in made.tables)
-    _complain(f"warning: {skipped.table} is left out: {skipped.reason}" for skipped in made.skipped)
-    _complain([f"wrote {len(made.tables)} tables, {rows:,} rows of {made.database} to {made.url}"])
+    complain(f"warning: {skipped.table} is left out: {skipped.reason}" for skipped in made.skipped)
+    complain([f"wrote {len(made.tables)} tables, {rows:,} rows of {made.database} to {made.url}"])
 
 
 async def _simulate(settings: Settings, destination: str, export_id: str) -> Simulation:
@@ -355,7 +334,7 @@ def show_config(*, settings: Settings, flags: dict[str, object], as_json: Status
     if as_json:
         typer.echo(json.dumps(settings_object(settings, origins), indent=2))
     else:
-        _print(settings_lines(settings, origins))
+        print_lines(settings_lines(settings, origins))
 
 
 @app.command()
@@ -382,7 +361,7 @@ def tune(
     Example: dbrestore tune --format sql --memory 16GB
     """
     settings = choose_settings(_machine(memory, cores))
-    _print(undo_lines(settings, form) if undo else setting_lines(settings, form, unsafe=unsafe))
+    print_lines(undo_lines(settings, form) if undo else setting_lines(settings, form, unsafe=unsafe))
 
 
 def _machine(memory: str | None, cores: int | None) -> Machine:
@@ -415,7 +394,7 @@ def _restore_options(settings: Settings) -> RestoreOptions:
 
 
 def _note(line: str) -> None:
-    _complain([line])
+    complain([line])
 
 
 @asynccontextmanager
@@ -429,44 +408,6 @@ async def _opened(source: str, settings: Settings, notify: Notify = _note) -> As
             source = f"{source.rstrip('/')}/{await find_latest(exports, notify)}"
     async with open_storage(source, settings.source, notify) as storage:
         yield storage
-
-
-def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    from dbrestore.signals import until_signalled
-
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.get_loop().set_exception_handler(_report_unless_cut)
-            return runner.run(until_signalled(work))
-    except KeyboardInterrupt:
-        raise InterruptedRunError from None
-
-
-def _report_unless_cut(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Nobody waits any more for an answer on a connection that was lost or cut; that is not worth a traceback."""
-    from dbrestore.target.faults import fault_of
-
-    error = context.get("exception")
-    if error is None or fault_of(error) is None:
-        loop.default_exception_handler(context)
-
-
-def _loop_factory() -> Any:
-    try:
-        import uvloop  # not on every platform
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        typer.echo(printable(line))
-
-
-def _complain(lines: Iterable[str]) -> None:
-    for line in lines:
-        typer.echo(printable(line), err=True)
 
 
 def _show_version(wanted: bool) -> None:
@@ -495,6 +436,6 @@ def main() -> NoReturn:
     except DbrestoreError as error:
         from dbrestore.report import problem_lines
 
-        _complain(problem_lines(error))
+        complain(problem_lines(error))
         sys.exit(error.exit_code)
     sys.exit(0)

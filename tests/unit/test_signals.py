@@ -30,7 +30,7 @@ asyncio.run(until_signalled(work()))
 # As on Windows, whose loop takes no handlers, so that the runner's own Ctrl-C has to do.
 WITHOUT_HANDLERS = """
 import asyncio, signal
-from dbrestore import cli
+from dbrestore import console
 from dbrestore.errors import InterruptedRunError
 
 class Loop(asyncio.SelectorEventLoop):
@@ -48,9 +48,9 @@ async def work():
         await asyncio.sleep(0)
         print("cancelled")
 
-cli._loop_factory = lambda: Loop
+console.loop_factory = lambda: Loop
 try:
-    cli._run(work())
+    console.run_work(work())
 except InterruptedRunError as error:
     print(error.exit_code)
 """
