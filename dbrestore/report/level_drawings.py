@@ -10,7 +10,6 @@ import typer
 from dbrestore.report.files import write_whole
 from dbrestore.report.levels import level_graph
 from dbrestore.report.mermaid import mermaid_lines
-from dbrestore.report.rendering import render_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +22,8 @@ STREAMED_FORMATS = ("mermaid", "svg")
 
 def draw_levels(plans: Sequence[Plan], wanted: str) -> None:
     """Draw the levels of each plan: to stdout, or to a file; of several, each has its database in its name."""
+    from dbrestore.report.rendering import render_levels  # noqa: PLC0415 - with Jinja, which no other plan needs
+
     for each in plans:
         graph = level_graph(each)
         path = Path(wanted)
