@@ -25,6 +25,8 @@ BOX = 20
 """Pixels of a table's height."""
 CHARACTER = 6.7
 """Pixels of a letter's width at the size of the text."""
+HEADING_CHARACTER = 7.5
+"""The same of a heading, which is bold."""
 NAME_SHOWN = 34
 COLUMN_GAP = 14
 """Pixels between two columns of one level."""
@@ -138,8 +140,9 @@ class _Places:
         """A band of columns."""
         self.headings.append(Heading(self._x, MARGIN + 12, heading))
         rows = max(FEWEST_ROWS, round((len(nodes) * ROWS_TO_COLUMNS) ** 0.5))
-        right = self._fill(nodes, rows, self._x, MARGIN + HEAD)
-        self._x = max(right, self._x + len(heading) * CHARACTER) + LEVEL_GAP
+        right = max(self._fill(nodes, rows, self._x, MARGIN + HEAD), self._x + len(heading) * HEADING_CHARACTER)
+        self.width = max(self.width, right + MARGIN)
+        self._x = right + LEVEL_GAP
 
     def add_alone(self, heading: str, nodes: Sequence[Node]) -> None:
         """What no key connects."""
@@ -147,7 +150,7 @@ class _Places:
         self.headings.append(Heading(BOW, top + 12, heading))
         columns = max(ALONE_WIDTH, int(self.width / (NAME_SHOWN * CHARACTER)))
         self._fill(nodes, -(-len(nodes) // columns), BOW, top + HEAD)
-        self.width = max(self.width, BOW + MARGIN + len(heading) * CHARACTER)
+        self.width = max(self.width, BOW + MARGIN + len(heading) * HEADING_CHARACTER)
 
     def _fill(self, nodes: Sequence[Node], rows: int, left: float, top: float) -> float:
         """Columns of so many rows; where the last one ends."""
