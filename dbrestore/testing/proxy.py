@@ -109,7 +109,6 @@ class Proxy:
         self._listener = socket.create_server((HOST, 0))
         self.port: int = self._listener.getsockname()[1]
         """On 127.0.0.1."""
-        self._server: asyncio.Server
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._cuts: list[_Cut] = []
@@ -156,7 +155,7 @@ class Proxy:
 
     def refuse(self) -> None:
         """Refuse new connections; the open ones go on."""
-        self._call(self._server.close)
+        self._call(self._stop_listening)
 
     def accept(self) -> None:
         """Take new connections again."""
@@ -173,28 +172,38 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(CALL_SECONDS)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, sock=self._listener)
+        self._listener.setblocking(False)
+        self._loop.add_reader(self._listener, self._accept)
+
+    def _stop_listening(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
 
     def _end_links(self, ending: Ending) -> None:
         for link in self._links:
             link.end(ending)
 
     async def _stop(self) -> None:
-        self._server.close()
-        await asyncio.sleep(POLL_SECONDS)  # one that was accepted a moment ago has no task yet
+        self._stop_listening()
         while self._tasks:  # a connection that is being made has no link yet
             self._end_links(Ending.RST)
             for link in self._links:
                 link.reset()
             await asyncio.wait(self._tasks, timeout=POLL_SECONDS)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = self._loop.create_task(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _accept(self) -> None:
+        """At once: an asyncio.Server that is closed forgets to close what it has accepted a moment before."""
+        with suppress(BlockingIOError, ConnectionError):
+            client, _ = self._listener.accept()
+            client.setblocking(False)
+            self.connections += 1
+            task = self._loop.create_task(self._serve(client))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, client: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=client)
         try:
             server_reader, server_writer = await self._connect()
         except OSError:

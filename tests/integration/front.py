@@ -66,8 +66,10 @@ class Front:
         try:
             yield self
         finally:
-            listener.close()
+            for listening in listener.sockets:  # a server that is closed forgets what it has accepted a moment before
+                asyncio.get_running_loop().remove_reader(listening.fileno())
             await asyncio.sleep(ACCEPT_SECONDS)
+            listener.close()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)

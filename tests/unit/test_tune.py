@@ -48,7 +48,8 @@ def test_what_endangers_the_cluster_is_told_but_left_out_unless_it_is_asked_for(
 def test_each_form_is_written_as_the_server_takes_it() -> None:
     assert "wal_level = minimal" in lines(Form.CONF)
     assert "ALTER SYSTEM SET wal_level = 'minimal';" in lines(Form.SQL)
-    assert "  - -c\n  - wal_level=minimal" in lines(Form.COMPOSE)
+    compose = lines(Form.COMPOSE)
+    assert compose[compose.index("  - wal_level=minimal") - 1] == "  - -c"
 
 
 @pytest.mark.parametrize("form", Form)
