@@ -233,7 +233,8 @@ class Run:
         preparation = (IGNORE_FOREIGN_KEYS,) if is_unchecked else ()
         if cluster:
             target = settings_to_send(self.connection, self.plan.target_database)
-            async with cluster.engine(self.storage.url, target, self.lock.holder, preparation) as engine:
+            holder = self.lock.holder
+            async with cluster.engine(self.storage.url, target, holder, preparation, self.timing) as engine:
                 yield engine
         else:
             with ThreadPoolExecutor(self.options.jobs, thread_name_prefix="encode") as threads:

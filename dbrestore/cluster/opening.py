@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dbrestore.cluster.options import ClusterOptions
     from dbrestore.target.connect import ConnectionSettings
     from dbrestore.target.lock import Backend
+    from dbrestore.timing import Timing
 
     Notify = Callable[[str], None]
 
@@ -64,11 +65,11 @@ class Cluster:
 
     @asynccontextmanager
     async def engine(
-        self, source: str, target: ConnectionSettings, holder: Backend, preparation: tuple[str, ...]
+        self, source: str, target: ConnectionSettings, holder: Backend, preparation: tuple[str, ...], timing: Timing
     ) -> AsyncIterator[ClusterEngine]:
         """What loads the export at ``source`` into ``target``, which has no secrets, while ``holder`` holds the lock.
 
-        When the block ends, no worker is at it any more.
+        ``timing`` takes in the time of the COPYs. When the block ends, no worker is at it any more.
         """
         assignment = Assignment(
             run=_name(target),
@@ -84,7 +85,7 @@ class Cluster:
             with self._notices(assignment.run):
                 await self.client.register_plugin(LoadingPlugin(assignment))
                 tasks = TASKS_PER_CONNECTION * self.connections * self.workers
-                yield ClusterEngine(self.client, assignment.run, tasks)
+                yield ClusterEngine(self.client, assignment.run, tasks, timing)
         finally:
             await self._end(assignment.run)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,17 @@ from dbrestore.target.connect import ConnectionSettings, open_pool
 from dbrestore.target.lock import RunLock
 from dbrestore.target.sessions import one_session
 from dbrestore.target.travel import with_own_secrets
+from dbrestore.timing import Timing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import asyncpg
     from distributed import Worker
 
     from dbrestore.plan import PlannedTable
     from dbrestore.target.lock import Backend
+    from dbrestore.timing import TableTimes
 
 APPLICATION = "dbrestore worker"
 """As the server shows its connections, with the worker's name."""
@@ -61,8 +65,10 @@ class Assignment:
 class Way(StrEnum):
     """How tables are loaded."""
 
-    ALONE = "alone"
-    """Parts of one."""
+    WHOLE = "whole"
+    """All parts of one, whose rows may be frozen."""
+    PARTS = "parts"
+    """Some of one's."""
     TOGETHER = "together"
     """Several whose rows may reference each other's."""
     CROWD = "crowd"
@@ -78,14 +84,24 @@ class Load:
     run: str
     tables: tuple[PlannedTable, ...]
     """Each with those of its parts that are to be loaded."""
-    way: Way = Way.ALONE
+    way: Way
 
 
-async def load(work: Load) -> DbrestoreError | None:
-    """The task: return what was in the way, which Dask then neither logs nor cuts off."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a load."""
+
+    failure: DbrestoreError | None = None
+    """What was in the way, which Dask neither logs nor cuts off if it is returned."""
+    times: Mapping[int, TableTimes] = field(default_factory=dict)
+    """Of its COPYs, by the oids of the tables."""
+
+
+async def load(work: Load) -> Outcome:
+    """The task."""
     plugin = get_worker().plugins.get(work.run)
     if not isinstance(plugin, LoadingPlugin):
-        return ClusterError("a worker was given a part of a run that it does not know", hint=AGAIN_HINT)
+        return Outcome(ClusterError("a worker was given a part of a run that it does not know", hint=AGAIN_HINT))
     return await plugin.load(work)
 
 
@@ -121,7 +137,7 @@ class _Hands:
                 idle_seconds=IDLE_SECONDS,
             )
         )
-        return pool, Loader(storage, threads, given.preparation, freezes=False)
+        return pool, Loader(storage, threads, given.preparation)
 
     def _notify(self, line: str) -> None:
         self.worker.log_event(self.assignment.run, f"worker {self.worker.name}: {line}")
@@ -142,20 +158,22 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
         if self.assignment.has_own_process:
             use_little_memory()
 
-    async def load(self, work: Load) -> DbrestoreError | None:
+    async def load(self, work: Load) -> Outcome:
         """Load, or return what was in the way."""
-        task = self._running[work.key] = asyncio.create_task(self._load(work))
+        timing = Timing()
+        task = self._running[work.key] = asyncio.create_task(self._load(work, timing))
         task.add_done_callback(lambda _: self._running.pop(work.key))
         await asyncio.wait({task})
         if task.cancelled():
-            return ClusterError("the load was cancelled", hint=AGAIN_HINT)
+            return Outcome(ClusterError("the load was cancelled", hint=AGAIN_HINT))
         error = task.exception()
         if error is not None and not isinstance(error, DbrestoreError):
             raise error
-        return error
+        return Outcome(error, timing.times().tables)
 
-    async def _load(self, work: Load) -> None:
+    async def _load(self, work: Load, timing: Timing) -> None:
         pool, loader = await self._hands.open()
+        loader = replace(loader, timing=timing, freezes=work.way is Way.WHOLE)
         for table in work.tables:
             loader.expect(table.parts)
         async with one_session(pool) as connection:
@@ -164,7 +182,7 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
                     await loader.load_together(connection, work.tables)
                 case Way.CROWD:
                     await loader.load_crowd(connection, work.tables)
-                case Way.ALONE:
+                case Way.WHOLE | Way.PARTS:
                     [table] = work.tables
                     await loader.load(connection, table, table.parts)
 

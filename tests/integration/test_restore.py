@@ -318,12 +318,17 @@ async def test_a_role_that_may_only_read_and_write_can_restore_in_order(
     assert {kept.reason for kept in plan.deferral.kept} == {"the role does not own the table"}
 
 
-async def test_every_part_is_told_of_where_that_is_wanted(database: Database, tmp_path: Path) -> None:
+async def test_every_part_is_told_of_where_that_is_wanted(
+    database: Database, tmp_path: Path, cluster: ClusterOptions | None
+) -> None:
     database.execute("CREATE TABLE items AS SELECT generate_series(1, 5) AS id")
     exported = await export_database(database, tmp_path, rows_per_part=2)
     database.execute("TRUNCATE items")
-    _, said = await restore_export(exported, database, verbose=True)
+    _, said = await restore_export(exported, database, verbose=True, cluster=cluster)
     first, *lines, last, stages, jobs = said.splitlines()
+    if cluster:
+        assert first.startswith("2 Dask workers with 1 connections each; dashboard: http://")
+        first, *lines = lines
     parts = [line for line in lines if "rows of" in line]
     assert first == f"restoring 1 tables, 5 rows of friday ({database.name}) into {database.name}"
     assert sorted(line.partition("rows of")[0] for line in parts) == ["public.items: 1 ", *["public.items: 2 "] * 2]
