@@ -23,6 +23,7 @@ from distributed import Client, LocalCluster
 
 from dbrestore.cluster.engine import ClusterEngine
 from dbrestore.cluster.options import INSTALL_HINT
+from dbrestore.cluster.shares import Shares
 from dbrestore.cluster.worker import AGAIN_HINT, Assignment, LoadingPlugin
 from dbrestore.errors import ClusterError, UsageError
 from dbrestore.target.travel import DSN_VARIABLE
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from dbrestore.cluster.options import ClusterOptions
+    from dbrestore.cluster.shares import EndSessions
     from dbrestore.target.connect import ConnectionSettings
     from dbrestore.target.lock import Backend
     from dbrestore.timing import Timing
@@ -54,22 +56,28 @@ SILENT = logging.CRITICAL + 1
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Workers that load, each by the same number of connections."""
+    """Workers that load, whose connections have one bound."""
 
     client: Client
     options: ClusterOptions
-    workers: int
     connections: int
-    """Of each worker."""
+    """Of all workers together."""
     notify: Notify
 
     @asynccontextmanager
     async def engine(
-        self, source: str, target: ConnectionSettings, holder: Backend, preparation: tuple[str, ...], timing: Timing
+        self,
+        source: str,
+        target: ConnectionSettings,
+        holder: Backend,
+        preparation: tuple[str, ...],
+        timing: Timing,
+        end_sessions: EndSessions,
     ) -> AsyncIterator[ClusterEngine]:
         """What loads the export at ``source`` into ``target``, which has no secrets, while ``holder`` holds the lock.
 
-        ``timing`` takes in the time of the COPYs. When the block ends, no worker is at it any more.
+        ``timing`` takes in the time of the COPYs, and ``end_sessions`` ends those of workers that are gone. When the
+        block ends, no worker is at it any more.
         """
         assignment = Assignment(
             run=_name(target),
@@ -81,11 +89,13 @@ class Cluster:
             preparation=preparation,
             has_own_process=not self.options.scheduler,
         )
+        shares = Shares(self.client, assignment.run, self.connections, end_sessions)
         try:
-            with self._notices(assignment.run):
+            with self._notices(assignment.run, shares):
                 await self.client.register_plugin(LoadingPlugin(assignment))
-                tasks = TASKS_PER_CONNECTION * self.connections * self.workers
-                yield ClusterEngine(self.client, assignment.run, tasks, timing)
+                async with shares.kept():
+                    tasks = TASKS_PER_CONNECTION * self.connections
+                    yield ClusterEngine(self.client, assignment.run, shares, tasks, timing)
         finally:
             await self._end(assignment.run)
 
@@ -103,7 +113,7 @@ class Cluster:
                     await self.client.unregister_worker_plugin(run)
 
     @contextmanager
-    def _notices(self, run: str) -> Iterator[None]:
+    def _notices(self, run: str, shares: Shares) -> Iterator[None]:
         """Pass on what workers have to say, and what the scheduler says of them."""
 
         def hear(event: tuple[float, Any]) -> None:
@@ -111,6 +121,7 @@ class Cluster:
 
         def watch(event: tuple[float, Any]) -> None:
             happened = event[1]
+            shares.change()
             if happened.get("action") == "remove-worker" and not happened.get("expected"):
                 self.notify(f"the worker {happened['worker']} is gone: another one loads its parts")
 
@@ -148,7 +159,7 @@ async def open_cluster(
         workers = len((await _identify(client))["workers"])
         share = _share(workers, connections, options)
         notify(f"{workers} Dask workers with {share} connections each{_dashboard(client)}")
-        yield Cluster(client, options, workers, share, notify)
+        yield Cluster(client, options, max(connections, workers), notify)
 
 
 def _share(workers: int, connections: int, options: ClusterOptions) -> int:
