@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.util import find_spec
+from math import ceil
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from dbrestore.cluster.options import INSTALL_HINT
 from dbrestore.cluster.shares import Shares
 from dbrestore.cluster.worker import AGAIN_HINT, Assignment, LoadingPlugin
 from dbrestore.errors import ClusterError, UsageError
+from dbrestore.report.quantities import counted
 from dbrestore.target.travel import DSN_VARIABLE
 
 if TYPE_CHECKING:
@@ -154,16 +156,16 @@ async def open_cluster(
         if options.scheduler:
             client = await stack.enter_async_context(_connected(options.scheduler))
         else:
-            share = _share(options.workers, connections, options)
-            client = await stack.enter_async_context(_started(options.workers, share, connection))
+            bound = _bound(options.workers, connections, options)
+            client = await stack.enter_async_context(_started(options.workers, bound, connection))
         workers = len((await _identify(client))["workers"])
-        share = _share(workers, connections, options)
-        notify(f"{workers} Dask workers with {share} connections each{_dashboard(client)}")
-        yield Cluster(client, options, max(connections, workers), notify)
+        bound = _bound(workers, connections, options)
+        notify(f"{counted(workers, 'Dask worker')} with {counted(bound, 'connection')}{_dashboard(client)}")
+        yield Cluster(client, options, bound, notify)
 
 
-def _share(workers: int, connections: int, options: ClusterOptions) -> int:
-    """The connections of each worker."""
+def _bound(workers: int, connections: int, options: ClusterOptions) -> int:
+    """The most connections of all workers together."""
     if not workers:
         raise ClusterError("the Dask cluster has no workers", hint="Start some: dask worker ADDRESS")
     if connections < workers and not options.may_add_connections:
@@ -171,7 +173,7 @@ def _share(workers: int, connections: int, options: ClusterOptions) -> int:
             f"{workers} workers need a connection each, but --jobs lets them have {connections}",
             hint=f"--jobs {workers} or more, or fewer workers.",
         )
-    return max(1, connections // workers)
+    return max(connections, workers)
 
 
 def _dashboard(client: Client) -> str:
@@ -195,7 +197,7 @@ async def _started(workers: int, connections: int, target: ConnectionSettings) -
                 cluster = await stack.enter_async_context(
                     LocalCluster(
                         n_workers=workers,
-                        threads_per_worker=TASKS_PER_CONNECTION * connections,
+                        threads_per_worker=TASKS_PER_CONNECTION * ceil(connections / workers),
                         memory_limit=None,  # what a load takes is bounded by dbrestore itself
                         host=LOOPBACK,
                         dashboard_address=f"{LOOPBACK}:0",

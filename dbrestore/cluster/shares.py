@@ -91,12 +91,12 @@ class Shares:
         return all(share.held == share.told == wanted.get(address) for address, share in self._shares.items())
 
     def _choose(self, workers: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-        """What each should have. Where there are fewer connections than workers, those that came first have one."""
+        """What each should have, to whom came first rather more than to the others."""
         for address in workers:
             self._shares.setdefault(address, _Share(application_of(workers[address]["name"])))
         here = [address for address in self._shares if address in workers]
-        each = max(1, self.connections // max(1, len(here)))
-        return {address: each if number < self.connections else 0 for number, address in enumerate(here)}
+        each, more = divmod(self.connections, max(1, len(here)))
+        return {address: each + (number < more) for number, address in enumerate(here)}
 
     async def _are_sessions_over(self, gone: Set[str]) -> bool:
         """Whether the server has ended those of workers that are gone, and those that others gave up.

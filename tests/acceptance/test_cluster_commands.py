@@ -99,7 +99,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(export: Path, d
         out, told = process.communicate(timeout=WAIT_SECONDS)
     assert (process.returncode, out) == (0, ""), told
     lines = told.splitlines()
-    assert re.fullmatch(r"2 Dask workers with 1 connections each; dashboard: http://127\.0\.0\.1:\d+/status", lines[0])
+    assert re.fullmatch(r"2 Dask workers with 2 connections; dashboard: http://127\.0\.0\.1:\d+/status", lines[0])
     [gone] = [line for line in lines if "is gone" in line]
     assert re.fullmatch(r"the worker tls://127\.0\.0\.1:\d+ is gone: another one loads its parts", gone)
     assert lines[-3].startswith("restored 2 tables, 520 rows (")

@@ -135,11 +135,11 @@ async def test_workers_have_no_more_connections_than_there_are_jobs(
 ) -> None:
     async with locked_rows(target, "books") as let_go:
         restored = running(export, target, dask_cluster, jobs=5)
-        await wait_for_sessions(target, 4, copying=True)
-        assert await fetch(target, f"SELECT count(*)::int {SESSIONS}") == [(4,)]
+        await wait_for_sessions(target, 5, copying=True)
+        assert await fetch(target, f"SELECT count(*)::int {SESSIONS}") == [(5,)]
         await let_go()
         said = await restored
-    assert "2 Dask workers with 2 connections each; dashboard: http://127.0.0.1:" in said
+    assert "2 Dask workers with 5 connections; dashboard: http://127.0.0.1:" in said
 
 
 @asynccontextmanager
