@@ -52,6 +52,10 @@ EVERYTHING = "all"
 """The topic in which a scheduler tells of its workers."""
 COMPARED = ("python", "dask", "distributed", "dbrestore")
 """What has to be the same everywhere: tasks are pickled."""
+ADDRESS_HINT = (
+    "--dask takes an address like tcp://scheduler:8786. For tls:// Dask has to be told a certificate, by its "
+    "configuration or by DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and …__KEY."
+)
 TALKATIVE = {"bokeh", "distributed", "tornado"}
 SILENT = logging.CRITICAL + 1
 
@@ -264,7 +268,7 @@ async def _connect(address: str, stack: AsyncExitStack) -> Client:
     except (OSError, ValueError, TypeError) as error:
         raise ClusterError(
             f"no Dask scheduler at {address}: {error}",
-            hint="--dask takes an address like tcp://scheduler:8786; for tls:// Dask's configuration has certificates.",
+            hint=ADDRESS_HINT,
         ) from error
     return client
 

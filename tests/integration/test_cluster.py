@@ -23,6 +23,7 @@ from dbrestore.simulate import open_destination, simulate
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.testing.dask import DaskCluster
 from dbrestore.views.lines import Lines
+from tests.integration.certificates import Authority
 from tests.integration.locked_rows import locked_rows
 from tests.integration.owner import create_owner
 from tests.integration.round_trip import (
@@ -232,6 +233,37 @@ async def test_workers_read_an_export_in_s3_by_themselves(
         cluster = ClusterOptions(scheduler=dask_cluster.address, source=settings)
         connection = ConnectionSettings(SecretStr(target.dsn))
         await restore(storage, connection, RestoreOptions(jobs=2, cluster=cluster), Progress([Lines(said)]))
+    assert await find_differences(source, target) == []
+
+
+def protection(folder: Path) -> dict[str, str]:
+    """Dask's configuration for processes that talk by TLS alone, with a certificate for each role."""
+    folder.mkdir()
+    authority = Authority(folder, "authority")
+    settings = {"distributed.comm.require-encryption": "True", "distributed.comm.tls.ca-file": str(authority.root)}
+    for role in ("scheduler", "worker", "client"):
+        issued = authority.issue(role, "127.0.0.1")
+        settings[f"distributed.comm.tls.{role}.cert"] = str(issued.certificate)
+        settings[f"distributed.comm.tls.{role}.key"] = str(issued.key)
+    return settings
+
+
+def as_environment(settings: dict[str, str]) -> dict[str, str]:
+    """Settings of Dask, as it reads them where no file has them."""
+    return {f"DASK_{name.replace('.', '__').replace('-', '_').upper()}": value for name, value in settings.items()}
+
+
+async def test_a_cluster_that_talks_by_tls_loads_for_those_alone_whom_it_trusts(
+    source: Database, export: Path, target: Database, tmp_path: Path
+) -> None:
+    ours, theirs = protection(tmp_path / "ours"), protection(tmp_path / "theirs")
+    with dask.config.set(ours), DaskCluster(workers=1, environment=as_environment(ours)) as cluster:
+        assert cluster.address.startswith("tls://")
+        for settings in (dict.fromkeys(ours), theirs):
+            with dask.config.set(settings), pytest.raises(ClusterError, match="no Dask scheduler at tls://") as caught:
+                await running(export, target, cluster)
+            assert "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT" in str(caught.value.hint)
+        await running(export, target, cluster)
     assert await find_differences(source, target) == []
 
 
