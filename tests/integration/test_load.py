@@ -85,7 +85,6 @@ async def rows_by_part(database: Database) -> list[int]:
     return list(counts)
 
 
-@on_both_engines
 @pytest.mark.parametrize(
     ("bad", "kind", "shown"),
     [

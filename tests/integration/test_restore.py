@@ -115,7 +115,7 @@ async def test_every_type_comes_back_equal_and_in_binary_where_it_can(
 ) -> None:
     source = make_database(template(f"{sample} rows", schema_sql(sample) + data_sql(sample)))
     target = make_database(template(f"{sample} schema", schema_sql(sample)))
-    plan, _ = await restore_export(await export_database(source, tmp_path, rows_per_part=3), target)
+    plan, _ = await restore_export(await export_database(source, tmp_path, rows_per_part=20), target)
     assert pickle.loads(pickle.dumps(plan.tables)) == plan.tables
     assert await find_differences(source, target) == []
     names = {table.table.name for table in plan.tables}
