@@ -16,7 +16,7 @@ from dbrestore.export.rows import read_batches, read_value
 from dbrestore.target import journal
 from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translated, while_connected
 from dbrestore.target.freezing import make_new
-from dbrestore.timing import Timing
+from dbrestore.timing import CopyClock, Timing
 from dbrestore.wire.fields import UnencodableError, shown_value
 from dbrestore.wire.registry import stream_encoder
 
@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 
     from dbrestore.export.storage import Content, Storage
     from dbrestore.plan import PlannedPart, PlannedTable
-    from dbrestore.timing import CopyClock
     from dbrestore.wire.registry import StreamEncoder
 
 FREEZE_BYTES = 1024**2
 """Of a table's parts, from which on frozen rows are worth the statements that it takes."""
+MOST_ENCODED_BYTES = 1024**2
+"""Of a small table's stream, up to which it is made as a whole."""
+ENCODED_AT_ONCE = 8
+"""Small tables that a thread encodes in one go: to be told of each would take as long as it does."""
 VALUE_SHOWN = 80
 """Characters of a value that an error shows."""
 
@@ -130,26 +133,57 @@ class Loader:
                     await connection.execute(statement)
                 missing = await self._claim(connection, [part for table in tables for part in table.parts])
                 keys = {part.file.key for part in missing}
-                for table in tables:
-                    if parts := [part for part in table.parts if part.file.key in keys]:
-                        await self._copy_explaining(connection, table, parts)
+                left = [(table, [part for part in table.parts if part.file.key in keys]) for table in tables]
+                await self._copy_crowd(connection, [(table, parts) for table, parts in left if parts])
         except FOREIGN_ERRORS as error:
             raise self._judged(translated(error, f"loading {len(tables)} small tables in one transaction")) from error
 
+    async def _copy_crowd(
+        self, connection: asyncpg.Connection, crowd: Sequence[tuple[PlannedTable, Sequence[PlannedPart]]]
+    ) -> None:
+        """A thread encodes the next few tables while the last few are being sent."""
+        tables = [await self._fetched(table, parts) for table, parts in crowd]
+        waiting = CopyClock()
+        async with aclosing(one_ahead(encode_few(tables), self.threads, waiting.wait_for_client)) as encoded:
+            async for few in encoded:
+                for each in few:
+                    await self._copy_explaining(connection, each.table, each.parts, each.chunks)
+                    self.timing.encoded(each.table.table.oid, each.clock, waiting)
+                    each.chunks = None  # memory
+
+    async def _fetched(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> EncodedTable:
+        """One part after the other: who kept the room of some while waiting for that of others might wait for ever."""
+        found = EncodedTable(table, parts)
+        for part in parts:
+            async with found.clock.fetching(self.storage.fetch(part.file)) as content:
+                found.contents.append(content)
+        return found
+
     async def _copy_explaining(
-        self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]
+        self,
+        connection: asyncpg.Connection,
+        table: PlannedTable,
+        parts: Sequence[PlannedPart],
+        encoded: Sequence[Any] | None = None,
     ) -> None:
         try:
-            await self._copy(connection, table, parts)
+            await self._copy(connection, table, parts, encoded=encoded)
         except FOREIGN_ERRORS as error:
             raise self._judged(await self._explained(error, table, parts)) from error
 
     async def _copy(
-        self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart], *, freeze: bool = False
+        self,
+        connection: asyncpg.Connection,
+        table: PlannedTable,
+        parts: Sequence[PlannedPart],
+        *,
+        freeze: bool = False,
+        encoded: Sequence[Any] | None = None,
     ) -> None:
+        """``encoded`` is the whole stream, if that is there already."""
         async with (
             self.timing.copy(table.table.oid) as clock,
-            aclosing(self._stream(table, parts, clock)) as stream,
+            aclosing(self._stream(table, parts, clock) if encoded is None else _each(encoded)) as stream,
             while_connected(connection),
         ):
             status = await connection.copy_to_table(
@@ -208,6 +242,46 @@ class Loader:
         async with self.storage.fetch(part.file) as content:
             value = await asyncio.to_thread(read_value, content, part.file.key, column, row)
             return shorten(shown_value(value))
+
+
+async def _each(chunks: Sequence[Any]) -> AsyncGenerator[Any, None]:
+    for chunk in chunks:
+        yield chunk
+
+
+@dataclass(slots=True)
+class EncodedTable:
+    """A small table whose stream is made before its COPY begins."""
+
+    table: PlannedTable
+    parts: Sequence[PlannedPart]
+    contents: list[Content] = field(default_factory=list)
+    """Of each part."""
+    clock: CopyClock = field(default_factory=CopyClock)
+    chunks: Sequence[Any] | None = None
+    """The stream; None if it is too large to be kept."""
+
+    def encode(self) -> None:
+        """Make the stream. Raises as a load does."""
+        encoder = stream_encoder(self.table.columns, self.table.copy_format)
+        chunks: list[Any] = []
+        size = 0
+        for content, part in zip(self.contents, self.parts, strict=True):
+            for chunk in _encode_part(content, part, self.table, encoder, self.clock):
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MOST_ENCODED_BYTES:
+                    return
+        self.chunks = [b"".join((encoder.header, *chunks, encoder.trailer))]
+
+
+def encode_few(tables: Sequence[EncodedTable]) -> Iterator[Sequence[EncodedTable]]:
+    """A few tables at a time, encoded."""
+    for start in range(0, len(tables), ENCODED_AT_ONCE):
+        few = tables[start : start + ENCODED_AT_ONCE]
+        for table in few:
+            table.encode()
+        yield few
 
 
 def _encode_part(

@@ -84,17 +84,18 @@ def _row_groups(content: pa.Buffer) -> Iterator[tuple[pq.ParquetFile, int]]:
 
     INT96 in microseconds: nanoseconds reach from 1677 to 2262 only, and Arrow wraps round what is outside.
     """
-    metadata = pq.read_metadata(pa.BufferReader(content))
-    part = None if _is_small(content, metadata) else GzippedPart(content)
-    open_file = partial(
-        pq.ParquetFile,
-        pre_buffer=False,
-        read_dictionary=_string_columns(metadata.schema, part.dictionary_columns()) if part else None,
-        coerce_int96_timestamp_unit="us",
-    )
+    open_file = partial(pq.ParquetFile, pre_buffer=False, coerce_int96_timestamp_unit="us")
+    whole = open_file(pa.BufferReader(content))
+    metadata = whole.metadata
+    if _is_small(content, metadata):
+        yield from ((whole, group) for group in range(metadata.num_row_groups))
+        return
+    part = GzippedPart(content)
+    dictionaries = _string_columns(metadata.schema, part.dictionary_columns())
+    open_file = partial(open_file, read_dictionary=dictionaries)
     whole = open_file(pa.BufferReader(content), metadata=metadata)
     for group in range(metadata.num_row_groups):
-        inflated = part.inflated(group) if part else None
+        inflated = part.inflated(group)
         if inflated is None:
             yield whole, group
         else:
