@@ -34,7 +34,7 @@ from dbrestore.target.survey import IGNORE_FOREIGN_KEYS
 from dbrestore.target.travel import settings_to_send
 from dbrestore.tasks import BUILDS, LOADS, find_loads, find_whole, load_tasks, put_back_tasks
 from dbrestore.timing import Stage, Timing
-from dbrestore.verification.comparison import count_tables
+from dbrestore.verification.counting import count_tables
 from dbrestore.verification.verdicts import Verification
 from dbrestore.verify import OTHER_WRITER_HINT, compare, find_problems
 from dbrestore.watching import watching
