@@ -21,6 +21,7 @@ from dbrestore import __version__
 from dbrestore.configuration import CONFIG
 from dbrestore.console import complain, print_lines, run_work
 from dbrestore.errors import DbrestoreError, UsageError, raise_problems
+from dbrestore.memory import choose_allocator
 from dbrestore.options import (
     AWS,
     BUILDS,
@@ -431,6 +432,7 @@ def _common(
 def main() -> NoReturn:
     """The command ``dbrestore``."""
     hide_passwords()
+    choose_allocator()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal or file whose encoding lacks a letter of a name is no reason to end without the rest.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -65,6 +65,8 @@ class PlannedPart:
     file: StoredFile
     rows: int
     """By its footer; 0 if that was not read."""
+    row_bytes: int = 0
+    """Of its average row, by its footer, in the row group that has the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +353,7 @@ def _plan_parts(
         if footer.schema is not first[1] and footer.schema != first[1]:
             problems.append(PartError(f"{file.key} has other columns or types than {first[0].key}", hint=MIXED_HINT))
         if footer.rows:
-            parts.append(PlannedPart(file, footer.rows))
+            parts.append(PlannedPart(file, footer.rows, footer.row_bytes))
     return tuple(parts), first[1] if first else None, problems
 
 
