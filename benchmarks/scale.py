@@ -21,7 +21,7 @@ from benchmarks.exports import multiply_parts, multiply_table
 from benchmarks.growth_plot import Curve, Point, draw
 from benchmarks.measuring import measure
 from benchmarks.page import keep
-from benchmarks.suite.requirements import install
+from benchmarks.suite.requirements import install_plots
 from benchmarks.tables import FILL_TWELVE_COLUMNS, TWELVE_COLUMNS
 from dbrestore.testing.databases import Database, create_database
 from dbrestore.testing.postgres import PostgresServer
@@ -112,7 +112,7 @@ def main() -> None:
     )
     parser.add_argument("--keep", action="store_true", help="put figures and plot into docs/")
     options = parser.parse_args()
-    for package in install():
+    for package in install_plots():
         print(f"cannot be installed here: {package}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder, PostgresServer.start(SERVER_SETTINGS) as server:
         bench = Bench(server, options.runs, options.most, Path(folder))

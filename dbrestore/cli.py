@@ -5,6 +5,7 @@ What only one command needs, and takes long to import, is imported by it: help i
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import shutil
@@ -20,6 +21,7 @@ from dbrestore import __version__
 from dbrestore.configuration import CONFIG
 from dbrestore.console import complain, print_lines, run_work
 from dbrestore.errors import DbrestoreError, UsageError, raise_problems
+from dbrestore.memory import choose_allocator
 from dbrestore.options import (
     AWS,
     BUILDS,
@@ -93,6 +95,7 @@ def restore(source: Source, *, settings: Settings) -> None:
 
     Example: dbrestore restore s3://my-bucket/exports/friday --dsn postgresql://me@localhost/shop
     """
+    gc.disable()  # until all is imported: use_little_memory()
     with _shown(settings, "restore", source) as progress:
         run_work(_restore(source, settings, progress))
 
@@ -233,6 +236,7 @@ def verify(source: Source, *, settings: Settings, as_json: Json = False) -> None
     """
     from dbrestore.verification.report import verified_lines, verified_object
 
+    gc.disable()  # until all is imported: use_little_memory()
     found = run_work(_verify(source, settings))
     if as_json:
         objects = [verified_object(each) for each in found]
@@ -428,6 +432,7 @@ def _common(
 def main() -> NoReturn:
     """The command ``dbrestore``."""
     hide_passwords()
+    choose_allocator()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal or file whose encoding lacks a letter of a name is no reason to end without the rest.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -438,4 +443,6 @@ def main() -> NoReturn:
 
         complain(problem_lines(error))
         sys.exit(error.exit_code)
+    finally:
+        gc.freeze()  # the interpreter would look through all that there is once more, for a tenth of a second
     sys.exit(0)

@@ -32,6 +32,30 @@ async def run_all(coroutines: Iterable[Coroutine[Any, Any, None]], at_a_time: in
         raise failed.exceptions[0] from None
 
 
+async def one_at_a_time(
+    items: Iterator[Item],
+    threads: Executor,
+    wait: Callable[[Awaitable[Item | None]], Awaitable[Item | None]],
+    turn: asyncio.Lock,
+) -> AsyncGenerator[Item, None]:
+    """The items as `one_ahead` has them, each made when the last one has been let go; for large ones.
+
+    ``turn`` is held while one is made.
+    """
+
+    async def take() -> Item | None:
+        async with turn:
+            coming = asyncio.get_running_loop().run_in_executor(threads, next, items, None)
+            try:
+                return await coming
+            finally:
+                await asyncio.gather(coming, return_exceptions=True)  # see one_ahead
+
+    while (item := await wait(take())) is not None:
+        yield item
+        del item
+
+
 async def one_ahead(
     items: Iterator[Item],
     threads: Executor,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dbrestore.crowds import group
 from dbrestore.errors import DbrestoreError
 from dbrestore.events import Kind
 from dbrestore.scheduler import Task, run_tasks
@@ -24,7 +26,7 @@ from dbrestore.target.sessions import one_session
 from dbrestore.target.views import Refresh, plan_refreshes, read_views, refresh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import asyncpg
 
@@ -66,7 +68,7 @@ class Finishing:
         await run_tasks([*self._number(sequences), *map(self._refreshing, refreshes)], pool, jobs, patience=patience)
         async with one_session(pool) as connection:
             await make_durable(connection)
-        await run_tasks(self._maintaining(loaded, refreshes), pool, jobs, patience=patience)
+        await run_tasks(self._maintaining(loaded, refreshes, jobs), pool, jobs, patience=patience)
 
     def _number(self, sequences: Sequence[NumberSequence]) -> Iterator[Task]:
         probes = plan_probes(sequences)
@@ -92,8 +94,7 @@ class Finishing:
                 raise
             self.failures.append(error)
 
-    def _maintaining(self, loaded: Sequence[int], refreshes: Sequence[Refresh]) -> list[Task]:
-        sizes = {table.table.oid: table.size for table in self.plan.tables}
+    def _maintaining(self, loaded: Sequence[int], refreshes: Sequence[Refresh], jobs: int) -> list[Task]:
         maintenance = plan_maintenance(
             self.plan.catalog.tables,
             loaded,
@@ -102,11 +103,32 @@ class Finishing:
             vacuum=loaded if self.options.vacuum else (),
             views=[entry.view for entry in refreshes],
         )
+        sizes = {table.table.oid: table.size for table in self.plan.tables}
         return [
-            Task(entry.oid, partial(self._maintain, entry), entry.after, sizes.get(entry.oid, 0))
-            for entry in maintenance
+            Task(
+                crowd[0].oid,
+                partial(self._maintain, crowd),
+                crowd[0].after,
+                sum(sizes.get(each.oid, 0) for each in crowd),
+            )
+            for crowd in _crowds(maintenance, sizes, jobs)
         ]
 
-    async def _maintain(self, entry: Maintenance, connection: asyncpg.Connection) -> None:
-        with self.progress.doing(Kind.MAINTAIN, entry.dotted, connection, entry.oid):
-            self.warnings += await maintain(connection, entry)
+    async def _maintain(self, crowd: Sequence[Maintenance], connection: asyncpg.Connection) -> None:
+        names = ", ".join(entry.dotted for entry in crowd)
+        oid = crowd[0].oid if len(crowd) == 1 else None
+        with self.progress.doing(Kind.MAINTAIN, names, connection, oid):
+            self.warnings += await maintain(connection, crowd)
+
+
+def _crowds(maintenance: Sequence[Maintenance], sizes: Mapping[int, int], jobs: int) -> Iterator[Sequence[Maintenance]]:
+    """Small tables together, where nothing waits for one of them or the other way round."""
+    awaited = {oid for entry in maintenance for oid in entry.after}
+    free: dict[str, list[Maintenance]] = defaultdict(list)
+    for entry in maintenance:
+        if entry.after or entry.oid in awaited or entry.oid not in sizes:
+            yield [entry]
+        else:
+            free[entry.verb].append(entry)
+    for same in free.values():
+        yield from group(same, lambda entry: sizes[entry.oid], jobs)

@@ -4,33 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from dbrestore.concurrency import one_ahead
+from dbrestore.concurrency import one_ahead, one_at_a_time
 from dbrestore.errors import DbrestoreError, Fault, InvalidValueError, VerificationError
 from dbrestore.export.rows import read_batches, read_value
+from dbrestore.room import Room
 from dbrestore.target import journal
 from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translated, while_connected
 from dbrestore.target.freezing import make_new
-from dbrestore.timing import Timing
+from dbrestore.timing import CopyClock, Timing
 from dbrestore.wire.fields import UnencodableError, shown_value
-from dbrestore.wire.registry import stream_encoder
+from dbrestore.wire.registry import CopyFormat, stream_encoder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
     from concurrent.futures import Executor
+
+    import pyarrow as pa
 
     from dbrestore.export.storage import Content, Storage
     from dbrestore.plan import PlannedPart, PlannedTable
-    from dbrestore.timing import CopyClock
     from dbrestore.wire.registry import StreamEncoder
 
 FREEZE_BYTES = 1024**2
 """Of a table's parts, from which on frozen rows are worth the statements that it takes."""
+MOST_ENCODED_BYTES = 1024**2
+"""Of a small table's stream, up to which it is made as a whole."""
+ENCODED_AT_ONCE = 8
+"""Small tables that a thread encodes in one go: to be told of each would take as long as it does."""
+LARGE_ROW_BYTES = 8 * 1024**2
+"""Of an average row, from which on there has to be room for each of them, and none is made ahead of need."""
+LARGE_ROWS_BYTES = 128 * 1024**2
+"""Of all large rows at a time; a single one may be larger."""
+TEXT_COPIES = 3
+"""Of a large row, as it is escaped and joined."""
+SENT_BYTES = 1024**2
+"""At a time."""
 VALUE_SHOWN = 80
 """Characters of a value that an error shows."""
 
@@ -57,6 +71,10 @@ class Loader:
     timing: Timing = field(default_factory=Timing)
     freezes: bool = True
     """A table that is loaded as a whole may be frozen; whoever calls knows whether it is one."""
+    _room: Room = field(default_factory=lambda: Room(LARGE_ROWS_BYTES))
+    """For large rows."""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a large row is decoded, which takes several times its size."""
 
     @property
     def elsewhere(self) -> int:
@@ -81,7 +99,7 @@ class Loader:
         """
         missing = parts
         try:
-            async with transaction(connection):
+            async with self._room_for(table), transaction(connection):
                 for statement in self.preparation:
                     await connection.execute(statement)
                 if missing := await self._claim(connection, parts):
@@ -97,6 +115,20 @@ class Loader:
             error.fault = None
         return error
 
+    @asynccontextmanager
+    async def _room_for(self, *tables: PlannedTable) -> AsyncIterator[None]:
+        """Room for the largest rows of ``tables``, if they are large.
+
+        Taken before anything is locked in the target: who waits here must not be waited for there.
+        """
+        size = max(_room_needed(table) for table in tables)
+        if size:
+            await self._room.take(size)
+        try:
+            yield
+        finally:
+            self._room.free(size)
+
     async def _claim(self, connection: asyncpg.Connection, parts: Sequence[PlannedPart]) -> Sequence[PlannedPart]:
         """Those of ``parts`` that are not loaded yet."""
         if not self.is_journaled:
@@ -111,7 +143,7 @@ class Loader:
         """
         names = ", ".join(table.table.dotted for table in tables)
         try:
-            async with transaction(connection):
+            async with self._room_for(*tables), transaction(connection):
                 await connection.execute("SET CONSTRAINTS ALL DEFERRED")
                 for table in tables:
                     if missing := await self._claim(connection, table.parts):
@@ -125,31 +157,62 @@ class Loader:
         Raises as ``load`` does.
         """
         try:
-            async with transaction(connection):
+            async with self._room_for(*tables), transaction(connection):
                 for statement in self.preparation:
                     await connection.execute(statement)
                 missing = await self._claim(connection, [part for table in tables for part in table.parts])
                 keys = {part.file.key for part in missing}
-                for table in tables:
-                    if parts := [part for part in table.parts if part.file.key in keys]:
-                        await self._copy_explaining(connection, table, parts)
+                left = [(table, [part for part in table.parts if part.file.key in keys]) for table in tables]
+                await self._copy_crowd(connection, [(table, parts) for table, parts in left if parts])
         except FOREIGN_ERRORS as error:
             raise self._judged(translated(error, f"loading {len(tables)} small tables in one transaction")) from error
 
+    async def _copy_crowd(
+        self, connection: asyncpg.Connection, crowd: Sequence[tuple[PlannedTable, Sequence[PlannedPart]]]
+    ) -> None:
+        """A thread encodes the next few tables while the last few are being sent."""
+        tables = [await self._fetched(table, parts) for table, parts in crowd]
+        waiting = CopyClock()
+        async with aclosing(one_ahead(encode_few(tables), self.threads, waiting.wait_for_client)) as encoded:
+            async for few in encoded:
+                for each in few:
+                    await self._copy_explaining(connection, each.table, each.parts, each.chunks)
+                    self.timing.encoded(each.table.table.oid, each.clock, waiting)
+                    each.chunks = None  # memory
+
+    async def _fetched(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> EncodedTable:
+        """One part after the other: who kept the room of some while waiting for that of others might wait for ever."""
+        found = EncodedTable(table, parts)
+        for part in parts:
+            async with found.clock.fetching(self.storage.fetch(part.file)) as content:
+                found.contents.append(content)
+        return found
+
     async def _copy_explaining(
-        self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]
+        self,
+        connection: asyncpg.Connection,
+        table: PlannedTable,
+        parts: Sequence[PlannedPart],
+        encoded: Sequence[Any] | None = None,
     ) -> None:
         try:
-            await self._copy(connection, table, parts)
+            await self._copy(connection, table, parts, encoded=encoded)
         except FOREIGN_ERRORS as error:
             raise self._judged(await self._explained(error, table, parts)) from error
 
     async def _copy(
-        self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart], *, freeze: bool = False
+        self,
+        connection: asyncpg.Connection,
+        table: PlannedTable,
+        parts: Sequence[PlannedPart],
+        *,
+        freeze: bool = False,
+        encoded: Sequence[Any] | None = None,
     ) -> None:
+        """``encoded`` is the whole stream, if that is there already."""
         async with (
             self.timing.copy(table.table.oid) as clock,
-            aclosing(self._stream(table, parts, clock)) as stream,
+            aclosing(self._stream(table, parts, clock) if encoded is None else _each(encoded)) as stream,
             while_connected(connection),
         ):
             status = await connection.copy_to_table(
@@ -176,9 +239,16 @@ class Loader:
         for part in parts:
             async with clock.fetching(self.storage.fetch(part.file)) as content:
                 chunks = _encode_part(content, part, table, encoder, clock)
-                async with aclosing(one_ahead(chunks, self.threads, clock.wait_for_client)) as ready:
+                if part.row_bytes < LARGE_ROW_BYTES:
+                    ready = one_ahead(chunks, self.threads, clock.wait_for_client)
+                else:
+                    ready = one_at_a_time(chunks, self.threads, clock.wait_for_client, self._turn)
+                async with aclosing(ready):
                     async for chunk in ready:
-                        yield chunk
+                        pieces = _sliced(chunk)
+                        del chunk  # it would be kept while the next one is made
+                        for piece in pieces:
+                            yield piece
         if encoder.trailer:
             yield encoder.trailer
 
@@ -210,6 +280,46 @@ class Loader:
             return shorten(shown_value(value))
 
 
+async def _each(chunks: Sequence[Any]) -> AsyncGenerator[Any, None]:
+    for chunk in chunks:
+        yield chunk
+
+
+@dataclass(slots=True)
+class EncodedTable:
+    """A small table whose stream is made before its COPY begins."""
+
+    table: PlannedTable
+    parts: Sequence[PlannedPart]
+    contents: list[Content] = field(default_factory=list)
+    """Of each part."""
+    clock: CopyClock = field(default_factory=CopyClock)
+    chunks: Sequence[Any] | None = None
+    """The stream; None if it is too large to be kept."""
+
+    def encode(self) -> None:
+        """Make the stream. Raises as a load does."""
+        encoder = stream_encoder(self.table.columns, self.table.copy_format)
+        chunks: list[Any] = []
+        size = 0
+        for content, part in zip(self.contents, self.parts, strict=True):
+            for chunk in _encode_part(content, part, self.table, encoder, self.clock):
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MOST_ENCODED_BYTES:
+                    return
+        self.chunks = [b"".join((encoder.header, *chunks, encoder.trailer))]
+
+
+def encode_few(tables: Sequence[EncodedTable]) -> Iterator[Sequence[EncodedTable]]:
+    """A few tables at a time, encoded."""
+    for start in range(0, len(tables), ENCODED_AT_ONCE):
+        few = tables[start : start + ENCODED_AT_ONCE]
+        for table in few:
+            table.encode()
+        yield few
+
+
 def _encode_part(
     content: Content, part: PlannedPart, table: PlannedTable, encoder: StreamEncoder, clock: CopyClock
 ) -> Iterator[Any]:
@@ -224,6 +334,24 @@ def _encode_part(
                 hint=VALUE_HINT,
             ) from error
         rows += batch.num_rows
+        del batch  # it would be kept while the next one is made
+
+
+def _room_needed(table: PlannedTable) -> int:
+    """Bytes that a row of ``table`` takes while it is loaded; 0 where rows are small."""
+    size = max((part.row_bytes for part in table.parts), default=0)
+    copies = 1 if table.copy_format is CopyFormat.BINARY else TEXT_COPIES
+    return size * copies if size >= LARGE_ROW_BYTES else 0
+
+
+def _sliced(chunk: pa.Buffer) -> Iterator[pa.Buffer | bytes]:
+    """``chunk`` in pieces of SENT_BYTES, which do not keep it: asyncpg copies each of them, and keeps the last one."""
+    if chunk.size <= SENT_BYTES:
+        yield chunk
+        return
+    whole = memoryview(chunk)
+    for start in range(0, len(whole), SENT_BYTES):
+        yield bytes(whole[start : start + SENT_BYTES])
 
 
 def _place(table: PlannedTable, parts: Sequence[PlannedPart]) -> str:

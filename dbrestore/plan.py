@@ -52,6 +52,11 @@ if TYPE_CHECKING:
 
 MIXED_HINT = "Two exports may be mixed in the table's folder: copy that from one export's bucket again."
 
+SMALL_ROWS = 1000
+"""Of a table, up to which taking an index down and building it takes longer than the look-ups it is spared for."""
+LEAST_SMALL = 32
+"""Small tables: where there are fewer, what is saved is not worth mentioning."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedPart:
@@ -60,6 +65,8 @@ class PlannedPart:
     file: StoredFile
     rows: int
     """By its footer; 0 if that was not read."""
+    row_bytes: int = 0
+    """Of its average row, by its footer, in the row group that has the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +146,14 @@ class Plan:
         return self.catalog.database
 
 
-def build_plan(draft: Draft, footers: Footers, policy: Policy, resumed: RecordedRun | None = None) -> Plan:
+def build_plan(
+    draft: Draft, footers: Footers, policy: Policy, resumed: RecordedRun | None = None, *, may_spare: bool = True
+) -> Plan:
     """Make a plan of what names alone tell and the ``footers`` of the draft's files, by key.
 
     A part whose footer cannot be used has what is wrong with it instead; one whose footer was not read has none.
-    The plan to go on with the run ``resumed`` is that of its tables, and takes nothing down: that is done.
+    The plan to go on with the run ``resumed`` is that of its tables, and takes nothing down: that is done. With
+    ``may_spare`` the indexes of many small tables stay in place as long as nothing is in the way of their loads.
     """
     catalog, families, target = draft.catalog, draft.families, draft.target
     below = families.oids_below()
@@ -154,12 +164,14 @@ def build_plan(draft: Draft, footers: Footers, policy: Policy, resumed: Recorded
     else:
         existing = treat_existing([*chosen, *without_rows], families, target, draft.choices.if_not_empty)
     planned, found = plan_tables([table for table in chosen if table.oid not in existing.skipped], draft, footers)
-    planner = _planner(draft, planned, below, policy)
+    planner = _planner(draft, planned, below, policy, _small(planned.values()) if may_spare else frozenset())
     order = order_tables(planned.keys(), families, planner.binding, planner.removable)
     triggers = replace(
         target.triggers, of_tables=tuple(each for each in target.triggers.of_tables if each.table_oid in planner.loaded)
     )
-    deferral = Deferral() if resumed else planner.plan(order.closing, plan_suspensions(triggers.of_tables))
+    deferral = planner.plan(order.closing, plan_suspensions(triggers.of_tables))
+    if resumed:
+        deferral = Deferral(spared=deferral.spared)
     findings = Findings(warnings=list(draft.export.warnings))
     for decided in (find_unmatched(draft, partitions), partitions.findings, inherited.findings, existing.findings):
         findings.add(decided)
@@ -206,9 +218,21 @@ def choose_folders(
     return _chosen(draft, partitions, inherited), partitions, inherited
 
 
-def _planner(draft: Draft, oids: Iterable[int], below: Mapping[int, Sequence[int]], policy: Policy) -> DeferralPlanner:
+def _planner(
+    draft: Draft,
+    oids: Iterable[int],
+    below: Mapping[int, Sequence[int]],
+    policy: Policy,
+    small: frozenset[int] = frozenset(),
+) -> DeferralPlanner:
     loaded = _with_families(oids, below)
-    return DeferralPlanner(draft.target.post_data, loaded, below, policy, draft.catalog.server_version)
+    return DeferralPlanner(draft.target.post_data, loaded, below, policy, draft.catalog.server_version, small)
+
+
+def _small(tables: Iterable[PlannedTable]) -> frozenset[int]:
+    """Oids of the tables with few rows, where there are many of these."""
+    found = frozenset(table.table.oid for table in tables if table.is_counted and table.rows <= SMALL_ROWS)
+    return found if len(found) >= LEAST_SMALL else frozenset()
 
 
 def _with_families(oids: Iterable[int], below: Mapping[int, Sequence[int]]) -> set[int]:
@@ -233,7 +257,7 @@ def _journal_findings(journal: Journal, deferral: Deferral) -> Findings:
     findings = Findings()
     if journal.problem:
         findings.problems.append(journal.problem)
-    if journal.obstacle and deferral.objects:
+    if journal.obstacle and (deferral.objects or deferral.spared):
         findings.problems.append(journal.obstacle)
     elif journal.obstacle:
         findings.warnings.append(f"{journal.obstacle.message}: the restore could not be resumed")
@@ -329,7 +353,7 @@ def _plan_parts(
         if footer.schema is not first[1] and footer.schema != first[1]:
             problems.append(PartError(f"{file.key} has other columns or types than {first[0].key}", hint=MIXED_HINT))
         if footer.rows:
-            parts.append(PlannedPart(file, footer.rows))
+            parts.append(PlannedPart(file, footer.rows, footer.row_bytes))
     return tuple(parts), first[1] if first else None, problems
 
 

@@ -240,7 +240,7 @@ async def _plan(
     draft, footers = await survey_both(
         export, storage, pool, database, options.choices, with_rows=with_rows, known=footers
     )
-    plan = build_plan(draft, footers, options.policy, unfinished)
+    plan = build_plan(draft, footers, options.policy, unfinished, may_spare=options.cluster is None)
     if unfinished is None:
         return plan
     changes = find_changes(unfinished, record_plan(plan, options.choices, {}))

@@ -19,10 +19,12 @@ from dbrestore.planning.choices import Choices
 from dbrestore.planning.naming import list_names
 from dbrestore.planning.resumption import record_plan, remaining_plan
 from dbrestore.scheduler import Task, run_tasks
+from dbrestore.sparing import SparingLoader
 from dbrestore.target import journal
 from dbrestore.target.connect import make_durable
 from dbrestore.target.deferral.execution import PuttingBack, choose_build_memory, take_down
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
+from dbrestore.target.deferral.sparing import Sparing
 from dbrestore.target.freezing import skips_wal
 from dbrestore.target.recorded import Phase
 from dbrestore.target.rows import truncate
@@ -32,7 +34,7 @@ from dbrestore.target.survey import IGNORE_FOREIGN_KEYS
 from dbrestore.target.travel import settings_to_send
 from dbrestore.tasks import BUILDS, LOADS, find_loads, find_whole, load_tasks, put_back_tasks
 from dbrestore.timing import Stage, Timing
-from dbrestore.verification.comparison import count_tables
+from dbrestore.verification.counting import count_tables
 from dbrestore.verification.verdicts import Verification
 from dbrestore.verify import OTHER_WRITER_HINT, compare, find_problems
 from dbrestore.watching import watching
@@ -215,20 +217,26 @@ class Run:
         options = self.options
         steps, earlier_failures = await self._read_steps()
         putting_back = PuttingBack({step.key: step for step in steps}, memory)
-        async with self._engine(cluster) as engine:
-            sizes = {table.table.oid: table.size for table in self.plan.tables}
+        sparing = Sparing.of(self.plan.deferral.spared)
+        sizes = {table.table.oid: table.size for table in self.plan.tables}
+        shares: dict[Hashable, int] = {LOADS: options.jobs, BUILDS: options.builds}
+        async with self._engine(cluster, sparing) as engine:
             self.progress.putting_back(steps)
             tasks = [
                 *load_tasks(remaining_plan(self.plan, loaded), engine, self.progress, options.jobs, whole=whole),
                 *put_back_tasks(putting_back, find_loads(self.plan), sizes, self.progress, self.timing),
             ]
-            shares: dict[Hashable, int] = {LOADS: engine.elsewhere or options.jobs, BUILDS: options.builds}
+            shares[LOADS] = engine.elsewhere or options.jobs
             jobs = options.builds if engine.elsewhere else options.workers
             await run_tasks(tasks, self.pool, jobs, shares, self.patience, engine.elsewhere)
-        return [*earlier_failures, *putting_back.failures]
+        given_way = PuttingBack({step.key: step for step in sparing.steps}, memory)
+        self.progress.putting_back([*steps, *sparing.steps])
+        tasks = list(put_back_tasks(given_way, {}, sizes, self.progress, self.timing))
+        await run_tasks(tasks, self.pool, options.builds, shares, self.patience)
+        return [*earlier_failures, *putting_back.failures, *given_way.failures]
 
     @asynccontextmanager
-    async def _engine(self, cluster: Cluster | None) -> AsyncIterator[Engine]:
+    async def _engine(self, cluster: Cluster | None, sparing: Sparing) -> AsyncIterator[Engine]:
         is_unchecked = self.plan.policy.foreign_keys is ForeignKeys.UNCHECKED
         preparation = (IGNORE_FOREIGN_KEYS,) if is_unchecked else ()
         if cluster:
@@ -239,7 +247,8 @@ class Run:
                 yield engine
         else:
             with ThreadPoolExecutor(self.options.jobs, thread_name_prefix="encode") as threads:
-                yield Loader(self.storage, threads, preparation, self.plan.is_journaled, self.timing)
+                loader = Loader(self.storage, threads, preparation, self.plan.is_journaled, self.timing)
+                yield SparingLoader(loader, sparing)
 
     async def _read_steps(self) -> tuple[Sequence[Step], list[DbrestoreError]]:
         """What is down, and what could not be put back as it was."""

@@ -6,6 +6,7 @@ from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dbrestore.crowds import SMALL_BYTES, form_crowds
 from dbrestore.events import Kind
 from dbrestore.scheduler import Task
 
@@ -30,10 +31,6 @@ BUILDS = "builds"
 """What each index build and each check of a foreign key claims."""
 WHOLE_BYTES = 256 * 1024**2
 """Of a table's parts, up to which they may go in one COPY: a run that was killed loses no more than that."""
-SMALL_BYTES = 64 * 1024
-"""Of a table's parts, up to which it is loaded in one transaction with others, if there are many."""
-MOST_IN_CROWD = 32
-CROWDS_PER_JOB = 4
 EVEN_SHARE = 0.5
 """Of what a job has to load, up to which a table may go in one COPY: the jobs still end at about the same time."""
 
@@ -48,10 +45,7 @@ def find_whole(plan: Plan, jobs: int) -> frozenset[int]:
 def find_crowds(tables: Sequence[PlannedTable], jobs: int) -> list[Sequence[PlannedTable]]:
     """Small tables that wait for nothing, so many to a transaction that there are several for each job."""
     small = [table for table in tables if table.parts and table.size <= SMALL_BYTES and not table.after]
-    number = min(MOST_IN_CROWD, len(small) // (CROWDS_PER_JOB * jobs))
-    if number <= 1:
-        return []
-    return [small[start : start + number] for start in range(0, len(small), number)]
+    return form_crowds(small, jobs)
 
 
 def load_tasks(

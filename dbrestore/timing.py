@@ -184,6 +184,11 @@ class Timing:
             self._last_copy = perf_counter()
             self._tables[oid] += times
 
+    def encoded(self, oid: int, clock: CopyClock, waiting: CopyClock) -> None:
+        """Before a COPY that has been timed, its stream was made, by ``clock``, and waited for, by ``waiting`` anew."""
+        self._tables[oid] += TableTimes(clock.storage, waiting.client, 0.0, clock.decoding, clock.encoding)
+        waiting.client = 0.0
+
     @contextmanager
     def build(self, oid: int) -> Iterator[None]:
         """The block puts something of a table back."""

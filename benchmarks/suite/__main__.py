@@ -18,7 +18,7 @@ from benchmarks.suite.conditions import condition_lines
 from benchmarks.suite.contenders import CONTENDERS
 from benchmarks.suite.goals import goal_lines
 from benchmarks.suite.preparation import prepare
-from benchmarks.suite.requirements import install
+from benchmarks.suite.requirements import install_contenders
 from benchmarks.suite.running import compare
 from benchmarks.suite.tables import data_set_lines
 from dbrestore.testing.postgres import PostgresServer
@@ -40,7 +40,7 @@ SERVER_SETTINGS = {
 def main() -> None:
     """Print the table as Markdown; with --keep put it into docs/performance.md."""
     options = _parser().parse_args()
-    contenders = _available(options.contenders, install())
+    contenders = _available(options.contenders, install_contenders())
     settings = SERVER_SETTINGS | dict(setting.split("=", 1) for setting in options.setting)
     with PostgresServer.start(settings) as server:
         lines = [*_conditions(options, condition_lines(server, settings)), ""]

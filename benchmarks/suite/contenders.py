@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeAlias
 
 from benchmarks.suite.preparation import DBRESTORE
+from benchmarks.suite.requirements import PYTHON, installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,14 +47,14 @@ class Contender:
     title: str
     start: Start
     stages: Callable[[Attempt], Stages]
-    modules: Sequence[str] = ()
+    packages: Sequence[str] = ()
     """What has to be installed for it."""
     is_slice: bool = False
     """It loads rows of the largest part only, by one connection, and no keys: it would take too long for all."""
 
     def missing(self) -> list[str]:
-        """Modules that are not installed."""
-        return [name for name in self.modules if find_spec(name) is None]
+        """Packages that are not installed."""
+        return [name for name in self.packages if name not in installed()]
 
 
 def _dbrestore(attempt: Attempt) -> Stages:
@@ -113,7 +112,7 @@ def _slice_by_loader(module: str) -> Callable[[Attempt], Stages]:
 
 
 def _loader(module: str, attempt: Attempt, *options: str) -> list[str]:
-    program = [sys.executable, "-m", f"benchmarks.suite.loaders.{module}"]
+    program = [PYTHON, "-m", f"benchmarks.suite.loaders.{module}"]
     return [*program, str(attempt.prepared.export), "--dsn", attempt.target.dsn, *options]
 
 
@@ -127,16 +126,23 @@ CONTENDERS = (
         "DuckDB's postgres extension",
         Start.TABLES,
         _by_loader("duckdb_insert"),
-        ("duckdb", "duckdb_extension_postgres_scanner"),
+        ("duckdb", "duckdb-extension-postgres-scanner"),
     ),
-    Contender("adbc", "ADBC ingest", Start.TABLES, _by_loader("adbc_ingest"), ("adbc_driver_postgresql",)),
-    Contender("asyncpg", "asyncpg, row by row", Start.TABLES, _slice_by_loader("asyncpg_records"), is_slice=True),
+    Contender("adbc", "ADBC ingest", Start.TABLES, _by_loader("adbc_ingest"), ("adbc-driver-postgresql",)),
+    Contender(
+        "asyncpg",
+        "asyncpg, row by row",
+        Start.TABLES,
+        _slice_by_loader("asyncpg_records"),
+        ("asyncpg", "pyarrow"),
+        is_slice=True,
+    ),
     Contender(
         "pandas",
         "pandas `to_sql`",
         Start.TABLES,
         _slice_by_loader("pandas_to_sql"),
-        ("pandas", "sqlalchemy", "psycopg2"),
+        ("pandas", "sqlalchemy", "psycopg2-binary"),
         is_slice=True,
     ),
 )

@@ -1,40 +1,77 @@
-"""Installs what the contenders need: the extra ``bench``, or as much of it as there is."""
+"""Installs what a benchmark needs: what plots beside dbrestore, but the contenders in an environment of their own.
+
+Some of their libraries, pandas above all, would be imported by what dbrestore imports, and it would be measured as few
+people have it.
+"""
 
 from __future__ import annotations
 
+import compileall
+import json
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-PROJECT = Path(__file__).parents[2] / "pyproject.toml"
-EXTRA = "bench"
-PIP = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = ROOT / ".cache" / "contenders"
+PYTHON = str(ENVIRONMENT / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+"""Of the contenders."""
+INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+LIST = """
+import json
+from importlib.metadata import distributions
+print(json.dumps({found.name: found.version for found in distributions() if found.name}))
+"""
 
 
-def install() -> list[str]:
-    """Install the extra's packages that are missing; return those that could not be had."""
-    wanted = [requirement for requirement in _of_extra() if not _is_there(requirement)]
-    if not wanted or _pip(wanted):
+def install_contenders() -> list[str]:
+    """Install what contenders need, and is missing; return what could not be had.
+
+    dbrestore itself is compiled, as pip would do it.
+    """
+    compileall.compile_dir(ROOT / "dbrestore", quiet=1)
+    if not Path(PYTHON).exists():
+        subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
+    return _install(PYTHON, "contenders")
+
+
+def install_plots() -> list[str]:
+    """Install what draws, beside dbrestore; return what could not be had."""
+    return _install(sys.executable, "bench")
+
+
+@cache
+def installed(python: str = PYTHON) -> dict[str, str]:
+    """Versions of the packages in an environment, by their canonical names."""
+    found = subprocess.run([python, "-c", LIST], check=True, capture_output=True, text=True)
+    return {canonicalize_name(name): version for name, version in json.loads(found.stdout).items()}
+
+
+def _install(python: str, extra: str) -> list[str]:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    wanted = [requirement for requirement in extras[extra] if not _is_there(requirement, python)]
+    if not wanted:
         return []
-    return [requirement for requirement in wanted if not _pip([requirement])]
+    missing = [] if _pip(python, wanted) else [each for each in wanted if not _pip(python, [each])]
+    installed.cache_clear()
+    return missing
 
 
-def _of_extra() -> list[str]:
-    requirements: list[str] = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"][EXTRA]
-    return requirements
-
-
-def _is_there(text: str) -> bool:
+def _is_there(text: str, python: str) -> bool:
     requirement = Requirement(text)
-    try:
-        return requirement.specifier.contains(version(requirement.name), prereleases=True)
-    except PackageNotFoundError:
-        return False
+    version = installed(python).get(canonicalize_name(requirement.name))
+    return version is not None and requirement.specifier.contains(version, prereleases=True)
 
 
-def _pip(requirements: list[str]) -> bool:
-    return subprocess.run([*PIP, *requirements], stderr=subprocess.DEVNULL, check=False).returncode == 0
+def _pip(python: str, requirements: Sequence[str]) -> bool:
+    command = [python, *INSTALL, *requirements]
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dbrestore.export.mapping import Mapping
 from dbrestore.export.pages import Page, PageError, read_pages
 from dbrestore.export.thrift import I32, I64, LIST, STRUCT, Struct, ThriftError, read_struct
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 # FileMetaData
 NUM_ROWS, ROW_GROUPS, ENCRYPTION_ALGORITHM = 3, 4, 8
@@ -40,7 +41,12 @@ PLAIN, PLAIN_DICTIONARY = 0, 2
 
 MAGIC = b"PAR1"
 TRAILER_BYTES = 8
+LARGEST_PAGE_BYTES = 8 * 1024**2
+"""Of a page that is inflated in memory. Writers look at its size after so many rows, so wide rows make large ones."""
 LARGEST_FOOTER_BYTES = 1024**2
+PIECES_BETWEEN_RELEASES = 16
+HEADERS_BETWEEN_RELEASES = 64
+"""Linux maps 64 KiB around each byte that is looked at: looking at all headers maps nearly all of the part."""
 MOST_SEGMENTS = 100_000
 """Larger footers and row groups of more pages are left to pyarrow: as Python objects they would fill the memory."""
 
@@ -56,16 +62,17 @@ class InflatedGroup:
     """A row group as a file of its own."""
 
     metadata: pq.FileMetaData
-    file: pa.NativeFile
+    file: pa.NativeFile | Mapping
     """Has no footer. Reading it raises OSError where a page is damaged."""
 
 
 class GzippedPart:
     """A part whose row groups may be gzipped."""
 
-    def __init__(self, content: pa.Buffer) -> None:
-        """``content`` is a whole file, whose footer pyarrow can read."""
+    def __init__(self, content: pa.Buffer, release: Callable[[], object] = lambda: None) -> None:
+        """``content`` is a whole file, whose footer pyarrow can read; ``release`` is told when some was read."""
         self._content = memoryview(content).cast("B")
+        self._release = release
         try:
             self._footer = _read_footer(self._content)
             self._groups: Sequence[Struct] = self._footer.items(ROW_GROUPS, STRUCT)
@@ -87,16 +94,23 @@ class GzippedPart:
     def inflated(self, group: int) -> InflatedGroup | None:
         """A row group, of which no more is held in memory than a page of each column that is read.
 
+        One that has pages above LARGEST_PAGE_BYTES is put into a temporary file: pyarrow would hold a whole page, and a
+        copy of it, to read a single row.
+
         None where pyarrow is to read it from the part itself: another codec, data pages of version 2, encryption, or
         headers that cannot be.
+
+        Raises OSError where a page that goes into the file is damaged, ExportError where the file cannot be written.
         """
         if group >= len(self._groups):
             return None
         try:
-            inflated, segments = _inflated_group(self._content, self._groups[group])
+            inflated, segments = _inflated_group(self._content, self._groups[group], self._release)
             metadata = _metadata(self._footer, inflated)
         except (OtherFormError, PageError, ThriftError):
             return None
+        if any(isinstance(segment, Page) and segment.size > LARGEST_PAGE_BYTES for segment in segments):
+            return InflatedGroup(metadata, Mapping.of_spooled(_inflated_pieces(segments, self._release)))
         return InflatedGroup(metadata, pa.PythonFile(_SegmentedFile(segments), mode="r"))
 
 
@@ -115,14 +129,18 @@ def _dictionary_chunks(group: Struct) -> set[int]:
     return {place for place, found in enumerate(encodings) if PLAIN_DICTIONARY in found and PLAIN not in found}
 
 
-def _inflated_group(content: memoryview, group: Struct) -> tuple[Struct, Sequence[Segment]]:
+def _inflated_group(
+    content: memoryview, group: Struct, release: Callable[[], object]
+) -> tuple[Struct, Sequence[Segment]]:
     segments: list[Segment] = [MAGIC]
     chunks: list[Struct] = []
     start = position = len(MAGIC)
     for chunk in group.items(COLUMNS, STRUCT):
-        for page in read_pages(content, *_extent(chunk, len(content))):
+        for number, page in enumerate(read_pages(content, *_extent(chunk, len(content)))):
             segments += (page.header, page)
             position += len(page.header) + page.size
+            if number % HEADERS_BETWEEN_RELEASES == 0:
+                release()
             if len(segments) > MOST_SEGMENTS:
                 raise OtherFormError("the row group has too many pages")
         chunks.append(_uncompressed(chunk, start, position - start))
@@ -159,6 +177,17 @@ def _metadata(footer: Struct, group: Struct) -> pq.FileMetaData:
     rows = group.integer(GROUP_NUM_ROWS)
     encoded = footer.changed({NUM_ROWS: (I64, rows), ROW_GROUPS: (LIST, (STRUCT, [group]))}).encoded()
     return pq.read_metadata(pa.BufferReader(encoded + len(encoded).to_bytes(4, "little") + MAGIC))
+
+
+def _inflated_pieces(segments: Iterable[Segment], release: Callable[[], object]) -> Iterator[bytes]:
+    for segment in segments:
+        if isinstance(segment, Page):
+            for number, piece in enumerate(segment.inflate_in_pieces()):
+                if number % PIECES_BETWEEN_RELEASES == 0:
+                    release()
+                yield piece
+        else:
+            yield segment
 
 
 class _SegmentedFile:

@@ -6,6 +6,7 @@ https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thr
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ PAGE_TYPE, UNCOMPRESSED_PAGE_SIZE, COMPRESSED_PAGE_SIZE, CRC = 1, 2, 3, 4
 DATA_PAGE, DICTIONARY_PAGE = 0, 2
 
 LARGEST_HEADER_BYTES = 64 * 1024
+PIECE_BYTES = 256 * 1024
+GZIP_FORM = 16 + zlib.MAX_WBITS
+"""As zlib's inflateInit2 is told."""
 MOST_INFLATED = 1032
 """Bytes that deflate makes of one at most (https://zlib.net/zlib_tech.html): a header that tells more lies."""
 
@@ -53,6 +57,22 @@ class Page:
         if len(inflated) != self.size:
             raise OSError(f"the page at byte {self.offset} has {len(inflated)} bytes, not {self.size}")
         return inflated
+
+    def inflate_in_pieces(self) -> Iterator[bytes]:
+        """The body, of which only a little is in memory at a time. Raises OSError where it is damaged."""
+        inflater = zlib.decompressobj(wbits=GZIP_FORM)
+        size = 0
+        try:
+            for start in range(0, len(self.body), PIECE_BYTES):
+                rest: bytes | memoryview = self.body[start : start + PIECE_BYTES]
+                while size <= self.size and (piece := inflater.decompress(rest, PIECE_BYTES)):
+                    size += len(piece)
+                    yield piece
+                    rest = inflater.unconsumed_tail
+        except zlib.error as error:
+            raise OSError(f"the page at byte {self.offset} is damaged: {error}") from error
+        if size != self.size or not inflater.eof:
+            raise OSError(f"the page at byte {self.offset} has not the {self.size} bytes that its header tells")
 
 
 def read_pages(part: memoryview, start: int, end: int) -> Iterator[Page]:

@@ -49,8 +49,8 @@ class Footer:
     """What a part's footer says of its rows."""
 
     rows: int
-    uncompressed_bytes: int
-    """Of all columns, encoded but not compressed: a measure of the work, not of the memory."""
+    row_bytes: int
+    """Of the average row, encoded but not compressed, in the row group that has the largest."""
     schema: pa.Schema
     """Of the file, without Spark's key-value metadata."""
 
@@ -155,4 +155,5 @@ def _parsed(file: StoredFile, footer: bytes, schemas: SharedSchemas) -> Footer:
             f"{file.key} has a damaged footer: {metadata.num_rows} rows, but {sum(counts)} in its row groups",
             hint=_COPY_AGAIN,
         )
-    return Footer(metadata.num_rows, sum(group.total_byte_size for group in groups), schema)
+    row_bytes = max((group.total_byte_size // group.num_rows for group in groups if group.num_rows), default=0)
+    return Footer(metadata.num_rows, row_bytes, schema)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
-import os
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,10 +13,10 @@ import pyarrow.parquet as pq
 
 from dbrestore.errors import PartError
 from dbrestore.export.inflate import GzippedPart
+from dbrestore.export.mapping import Mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
-    from pathlib import Path
 
     from dbrestore.export.storage import Content
 
@@ -43,19 +42,20 @@ def read_batches(content: Content, key: str, columns: Sequence[str]) -> Iterator
     ``key`` is how errors call the part. Raises PartError.
     """
     with _part_errors(key):
-        whole, release = (content, None) if isinstance(content, pa.Buffer) else _map(content)
-        batches = 0
-        for file, group in _row_groups(whole):
-            metadata = file.metadata.row_group(group)
+        part = Mapping.of(content) if isinstance(content, pa.Buffer) else Mapping.of_file(content)
+        for group in _row_groups(part):
+            metadata = group.file.metadata.row_group(group.number)
             batch_rows = _batch_rows(metadata.num_rows, metadata.total_byte_size)
+            between_releases = BATCHES_BETWEEN_RELEASES if batch_rows == BATCH_ROWS else 1
             rows = 0
-            for batch in file.iter_batches(batch_rows, row_groups=[group], columns=list(columns), use_threads=False):
+            for number, batch in enumerate(group.batches(batch_rows, list(columns)), 1):
                 rows += batch.num_rows
                 _check_references(batch)
-                batches += 1
-                if release and batches % BATCHES_BETWEEN_RELEASES == 0:
-                    release()
+                if number % between_releases == 0:
+                    part.release()
+                    group.release()
                 yield from _split_repeated(batch.select(list(columns)))
+                del batch  # it would be kept while the next one is made
             if rows != metadata.num_rows:
                 raise OSError(f"a row group has {rows} rows, not {metadata.num_rows}")
 
@@ -69,36 +69,47 @@ def read_value(content: Content, key: str, column: str, row: int) -> pa.Array:
     raise IndexError(row)
 
 
-def _map(path: Path) -> tuple[pa.Buffer, Callable[[], None] | None]:
-    """A file as memory, and what gives back the pages that were read: whatever is needed again is read again."""
-    with path.open("rb") as stream:
-        if not os.fstat(stream.fileno()).st_size:
-            return pa.py_buffer(b""), None
-        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    advice = getattr(mmap, "MADV_DONTNEED", None)  # not on Windows
-    return pa.py_buffer(mapped), None if advice is None else partial(mapped.madvise, advice)
+@dataclass(frozen=True, slots=True)
+class _RowGroup:
+    """A row group, as a number in a file."""
+
+    file: pq.ParquetFile
+    number: int
+    release: Callable[[], object]
+    """Give back the pages of memory that were read."""
+
+    def batches(self, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Of at most ``rows`` rows, with ``columns`` in the order of the file."""
+        yield from self.file.iter_batches(rows, row_groups=[self.number], columns=columns, use_threads=False)
 
 
-def _row_groups(content: pa.Buffer) -> Iterator[tuple[pq.ParquetFile, int]]:
-    """The row groups of a part, each as a number in a file.
+def _row_groups(part: Mapping) -> Iterator[_RowGroup]:
+    """The row groups of a part.
 
     INT96 in microseconds: nanoseconds reach from 1677 to 2262 only, and Arrow wraps round what is outside.
     """
-    metadata = pq.read_metadata(pa.BufferReader(content))
-    part = None if _is_small(content, metadata) else GzippedPart(content)
-    open_file = partial(
-        pq.ParquetFile,
-        pre_buffer=False,
-        read_dictionary=_string_columns(metadata.schema, part.dictionary_columns()) if part else None,
-        coerce_int96_timestamp_unit="us",
-    )
+    content = part.content
+    open_file = partial(pq.ParquetFile, pre_buffer=False, coerce_int96_timestamp_unit="us")
+    whole = open_file(pa.BufferReader(content))
+    metadata = whole.metadata
+    if _is_small(content, metadata):
+        yield from (_RowGroup(whole, number, part.release) for number in range(metadata.num_row_groups))
+        return
+    gzipped = GzippedPart(content, part.release)
+    dictionaries = _string_columns(metadata.schema, gzipped.dictionary_columns())
+    open_file = partial(open_file, read_dictionary=dictionaries)
     whole = open_file(pa.BufferReader(content), metadata=metadata)
-    for group in range(metadata.num_row_groups):
-        inflated = part.inflated(group) if part else None
+    for number in range(metadata.num_row_groups):
+        inflated = gzipped.inflated(number)
         if inflated is None:
-            yield whole, group
+            yield _RowGroup(whole, number, part.release)
+        elif isinstance(inflated.file, Mapping):
+            file = open_file(pa.BufferReader(inflated.file.content), metadata=inflated.metadata)
+            yield _RowGroup(file, 0, inflated.file.release)
         else:
-            yield open_file(inflated.file, metadata=inflated.metadata, buffer_size=READ_BYTES), 0
+            yield _RowGroup(
+                open_file(inflated.file, metadata=inflated.metadata, buffer_size=READ_BYTES), 0, part.release
+            )
 
 
 def _is_small(content: pa.Buffer, metadata: pq.FileMetaData) -> bool:

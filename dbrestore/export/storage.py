@@ -53,5 +53,5 @@ class Storage(Protocol):
         ...
 
     def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Content]:
-        """The whole file, readable until the context ends."""
+        """The whole file, which has a share of the room for parts until the context ends; it stays readable."""
         ...

@@ -161,6 +161,9 @@ def _together(plan: Plan) -> Iterable[set[str]]:
 def _deferral_lines(deferral: Deferral, shown: int | None) -> Iterator[str]:
     if deferral.objects:
         yield from ("", f"taken down for the load, and put back after it: {count_kinds(deferral)}")
+    if deferral.spared:
+        tables = counted(len(deferral.spared), "small table")
+        yield from ("", f"stays in place unless something is in the way of a load: the indexes of {tables}")
     if deferral.kept:
         yield from ("", "stays in place")
         yield from _first([f"  {kept.identity}: {kept.reason}" for kept in deferral.kept], shown)
@@ -194,6 +197,7 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         ],
         "deferred": [{"kind": deferred.kind, "identity": deferred.identity} for deferred in plan.deferral.objects],
         "kept": [asdict(kept) for kept in plan.deferral.kept],
+        "spared": [spared.identity for spared in plan.deferral.spared],
         "loaded_together": [sorted(names) for names in _together(plan)],
         "truncated": [table.dotted for group in plan.truncated for table in group],
         "notes": list(plan.notes),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 ROW_GROUP_BYTES = 64 * 1024**2
 """Rows held in memory, at most, before they are written as a row group."""
+
+DICTIONARY_BYTES = 1024**2
+"""Of a dictionary, as Spark makes them at most (parquet.dictionary.page.size)."""
 
 
 class BatchFolder:
@@ -80,21 +84,35 @@ class BatchFolder:
 
     def _write_row_group(self, part: parquet.ParquetWriter) -> None:
         if self._held:
-            rows = pa.concat_tables(self._held)
+            rows = self._held_rows()
             part.write_table(rows, row_group_size=rows.num_rows)
         self._held.clear()
         self._held_bytes = 0
+
+    def _held_rows(self) -> pa.Table:
+        return pa.concat_tables(self._held) if self._held else self.schema.empty_table()
 
     def _open_part(self) -> parquet.ParquetWriter:
         if self._part is None:
             name = f"part-{self.parts:05d}-{self._uuid}-c000.gz.parquet"
             self._part_path = self._path / name
-            self._part = _parquet_writer(self._part_path, self.schema)
+            dictionaries = _dictionary_columns(self._held_rows())
+            self._part = _parquet_writer(self._part_path, self.schema, dictionaries)
             self.parts += 1
         return self._part
 
 
-def _parquet_writer(path: Path, schema: pa.Schema) -> parquet.ParquetWriter:
+def _dictionary_columns(rows: pa.Table) -> list[str]:
+    """Those without a value that alone is too large for a dictionary: Spark then makes none."""
+    return [name for name in rows.column_names if _longest(rows[name]) <= DICTIONARY_BYTES]
+
+
+def _longest(values: pa.ChunkedArray) -> int:
+    is_variable = pa.types.is_string(values.type) or pa.types.is_binary(values.type)
+    return pc.max(pc.binary_length(values)).as_py() or 0 if is_variable else 0
+
+
+def _parquet_writer(path: Path, schema: pa.Schema, dictionaries: list[str]) -> parquet.ParquetWriter:
     """A writer with the settings that real parts show: format 1.0, gzip, no Arrow schema."""
     writer = parquet.ParquetWriter(
         path,
@@ -103,7 +121,7 @@ def _parquet_writer(path: Path, schema: pa.Schema) -> parquet.ParquetWriter:
         data_page_version="1.0",
         compression="gzip",
         compression_level=1,
-        use_dictionary=True,
+        use_dictionary=dictionaries,
         write_statistics=True,
         store_schema=False,
     )

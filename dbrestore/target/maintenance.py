@@ -30,14 +30,22 @@ ANALYZE_ONLY_VERSION = 180000
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """One command, which cannot run in a transaction block."""
+    """What a table or materialized view needs, which cannot run in a transaction block."""
 
     oid: int
     dotted: str
-    """The table or materialized view."""
-    command: str
+    """It, as people call it."""
+    verb: str
+    """The command as far as the name."""
+    sql: str
+    """The name in SQL."""
     after: frozenset[int] = frozenset()
     """The oids of those that come before."""
+
+    @property
+    def command(self) -> str:
+        """For it alone."""
+        return f"{self.verb} {self.sql}"
 
 
 def plan_maintenance(
@@ -62,19 +70,19 @@ def plan_maintenance(
     children = _children(tables)
     concerned = with_descendants(_with_ancestors(loaded, tables), children)
     frozen = with_descendants(vacuum, children)
-    commands = {
-        table: command
+    verbs = {
+        table: verb
         for table in tables
         if table.oid in concerned
-        and (command := _command(table, server_version, analyze=analyze, freeze=table.oid in frozen))
+        and (verb := _verb(table, server_version, analyze=analyze, freeze=table.oid in frozen))
     }
-    planned = {table.oid for table in commands}
+    planned = {table.oid for table in verbs}
     return (
         *(
-            Maintenance(table.oid, table.dotted, command, _below(table.oid, children) & planned)
-            for table, command in commands.items()
+            Maintenance(table.oid, table.dotted, verb, table.sql, _below(table.oid, children) & planned)
+            for table, verb in verbs.items()
         ),
-        *(Maintenance(view.oid, view.dotted, f"ANALYZE {view.sql}") for view in views if analyze),
+        *(Maintenance(view.oid, view.dotted, "ANALYZE", view.sql) for view in views if analyze),
     )
 
 
@@ -94,36 +102,39 @@ def _below(oid: int, children: Mapping[int, Sequence[int]]) -> frozenset[int]:
     return frozenset(with_descendants(children.get(oid, ()), children))
 
 
-def _command(table: Table, server_version: int, *, analyze: bool, freeze: bool) -> str:
+def _verb(table: Table, server_version: int, *, analyze: bool, freeze: bool) -> str:
     """What a table needs; empty if nothing, or if the command for its partitioned table does it."""
     can_leave_alone = server_version >= ANALYZE_ONLY_VERSION
     if table.kind is TableKind.PARTITIONED:
         if not analyze or (table.parent is not None and not can_leave_alone):
             return ""
-        return f"ANALYZE ONLY {table.sql}" if can_leave_alone else f"ANALYZE {table.sql}"
+        return "ANALYZE ONLY" if can_leave_alone else "ANALYZE"
     analyze = analyze and (table.parent is None or can_leave_alone)
     if table.kind is TableKind.FOREIGN or not (analyze or freeze):
         return ""
     if freeze:
-        return f"VACUUM (FREEZE, ANALYZE) {table.sql}" if analyze else f"VACUUM (FREEZE) {table.sql}"
-    return f"ANALYZE {table.sql}"
+        return "VACUUM (FREEZE, ANALYZE)" if analyze else "VACUUM (FREEZE)"
+    return "ANALYZE"
 
 
-async def maintain(connection: asyncpg.Connection, maintenance: Maintenance) -> list[str]:
-    """Run a command; return what the server warned of: a role that may not, mostly.
+async def maintain(connection: asyncpg.Connection, crowd: Sequence[Maintenance]) -> list[str]:
+    """Do what all of ``crowd`` need, which has to be the same; return what the server warned of: a role that may not.
 
     Nothing that was loaded depends on it, so that its failure is a warning as well. Raises TargetError for a fault
     that may pass.
     """
+    command = f"{crowd[0].verb} {', '.join(entry.sql for entry in crowd)}"
     warnings: list[str] = []
-    with translate_errors(maintenance.command), _listening(connection, warnings):
+    with translate_errors(command), _listening(connection, warnings):
         try:
-            await connection.execute(maintenance.command)
+            await connection.execute(command)
         except asyncpg.PostgresError as error:
             if fault_of(error):
                 raise
             warnings.append(error.message)
-    return [f"{maintenance.command}: {warning}" for warning in warnings]
+    if warnings and len(crowd) > 1:  # which of them it is about, and what became of the others, each will say by itself
+        return [warning for entry in crowd for warning in await maintain(connection, [entry])]
+    return [f"{command}: {warning}" for warning in warnings]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dbrestore.errors import TargetError
 from dbrestore.target.catalog import TableKind
 from dbrestore.target.connect import transaction, translate_errors
 
@@ -30,8 +31,14 @@ async def truncate(connection: asyncpg.Connection, tables: Sequence[Table]) -> N
             await connection.execute(f"TRUNCATE {', '.join(map(relation, tables))}")
 
 
-async def count_rows(connection: asyncpg.Connection, table: Table) -> int:
-    """The number of rows of a table. Raises TargetError."""
-    with translate_errors(f"counting the rows of {table.dotted}"):
-        count: int = await connection.fetchval(f"SELECT count(*) FROM {relation(table)}")
-    return count
+async def count_rows(connection: asyncpg.Connection, tables: Sequence[Table]) -> list[int]:
+    """The number of rows of each of ``tables``, by one statement. Raises TargetError, which names one table."""
+    counts = ", ".join(f"(SELECT count(*) FROM {relation(table)})" for table in tables)
+    try:
+        with translate_errors(f"counting the rows of {tables[0].dotted}"):
+            found: list[int] = await connection.fetchval(f"SELECT ARRAY[{counts}]")
+    except TargetError:
+        if len(tables) == 1:
+            raise
+        return [count for table in tables for count in await count_rows(connection, [table])]
+    return found

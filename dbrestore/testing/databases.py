@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from dbrestore.testing.postgres import PostgresServer
 
+STRATEGIES_SINCE = 15
+
 _numbers = count(1)
 
 
@@ -62,5 +64,7 @@ class MakeTemplate(Protocol):
 def create_database(server: PostgresServer, template: str | None = None) -> Database:
     """A new database, empty or a copy of ``template``, under a name that nobody else has."""
     database = Database(server, f"db_{next(_numbers)}")
-    server.execute(f'CREATE DATABASE "{database.name}" TEMPLATE "{template or "template0"}"')
+    # Where nothing waits for a disk it is quicker than to write the copy into the log, as servers do since version 15.
+    strategy = " STRATEGY file_copy" if server.major_version >= STRATEGIES_SINCE else ""
+    server.execute(f'CREATE DATABASE "{database.name}" TEMPLATE "{template or "template0"}"{strategy}')
     return database

@@ -1,4 +1,4 @@
-"""Compares tables of the target with their parts in the export, several at a time."""
+"""Compares every row of tables of the target with those of their parts in the export, several tables at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dbrestore.scheduler import Task, run_tasks
 from dbrestore.target.connect import translate_errors
-from dbrestore.target.rows import count_rows, relation
+from dbrestore.target.rows import relation
 from dbrestore.target.sessions import one_session
 from dbrestore.verification.columns import RowForm
 from dbrestore.verification.exported import ExportedRows
@@ -20,7 +20,7 @@ from dbrestore.verification.stored import StoredRows, count_pages, page_ranges
 from dbrestore.verification.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import asyncpg
 
@@ -28,32 +28,6 @@ if TYPE_CHECKING:
     from dbrestore.patience import Patience
     from dbrestore.plan import PlannedPart, PlannedTable
     from dbrestore.verification.verdicts import Difference
-
-
-async def count_tables(
-    tables: Iterable[PlannedTable], pool: asyncpg.Pool, jobs: int, patience: Patience | None = None
-) -> dict[int, int]:
-    """The rows of each of ``tables`` in the target, by oid."""
-    counts: dict[int, int] = {}
-
-    async def count(table: PlannedTable, connection: asyncpg.Connection) -> None:
-        counts[table.table.oid] = await count_rows(connection, table.table)
-
-    tasks = [Task(("count", table.table.oid), partial(count, table), cost=table.size) for table in tables]
-    await run_tasks(tasks, pool, jobs, patience=patience)
-    return counts
-
-
-async def compare_counts(
-    tables: Sequence[PlannedTable],
-    before: Mapping[int, int],
-    pool: asyncpg.Pool,
-    jobs: int,
-    patience: Patience | None = None,
-) -> list[Verdict]:
-    """Compare the number of rows of each table with the footers of its parts, and what was there ``before``, by oid."""
-    counts = await count_tables(tables, pool, jobs, patience)
-    return [Verdict(table, counts[table.table.oid], before.get(table.table.oid, 0)) for table in tables]
 
 
 async def compare_contents(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbrestore.wire.fields import named
-from dbrestore.wire.joining import encode_pieces, join_rows
+from dbrestore.wire.joining import encode_pieces, join_rows, lone_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +21,9 @@ TRAILER = b"\xff\xff"
 """A row with -1 fields."""
 JOIN_LIMIT = 2**30
 """Bytes of a batch above which it is split: the joined rows must stay below the 2 GiB of int32 offsets."""
+
+COPY_LIMIT = 2**20
+"""Bytes of a single row above which its texts are not copied to be joined."""
 
 
 class BinaryEncoder:
@@ -38,12 +41,16 @@ class BinaryEncoder:
 
         Raises UnencodableError naming row and column.
         """
+        if batch.num_rows == 1 and batch.nbytes >= COPY_LIMIT:
+            return lone_row(self._fields(batch))
         return encode_pieces(batch, JOIN_LIMIT, self._encode)
 
     def _encode(self, batch: pa.RecordBatch) -> pa.Buffer:
+        return join_rows(self._fields(batch), batch.num_rows, large=batch.nbytes > JOIN_LIMIT)
+
+    def _fields(self, batch: pa.RecordBatch) -> list[Field]:
         columns = zip(self._columns, batch.columns, strict=True)
-        fields = [_encode_column(name, encode, array) for (name, encode), array in columns]
-        return join_rows(fields, batch.num_rows, large=batch.nbytes > JOIN_LIMIT)
+        return [_encode_column(name, encode, array) for (name, encode), array in columns]
 
 
 def _encode_column(name: str, encode: Callable[[pa.Array], Field], array: pa.Array) -> Field:

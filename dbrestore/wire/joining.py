@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dbrestore.wire.fields import FixedField, from_rows, rows_after, same_length, validity, where_valid
+from dbrestore.wire.fields import FixedField, from_rows, rows_after, same_length, string_buffers, validity, where_valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +30,22 @@ def join_rows(fields: Sequence[Field], rows: int, *, large: bool = False) -> pa.
     pieces.fixed(np.dtype(">i2"), len(fields))
     pieces.add(fields)
     return pieces.joined(pa.large_binary() if large else pa.binary()).buffers()[2]
+
+
+def lone_row(fields: Sequence[Field]) -> Iterator[pa.Buffer]:
+    """The wire bytes of a single row, in which the payloads of texts are not copied."""
+    before = np.array(len(fields), ">i2").tobytes()
+    for field in fields:
+        if isinstance(field, FixedField) or field.values.null_count:
+            before += join_fields(field, 1)[0].as_buffer().to_pybytes()
+            continue
+        _, payload = string_buffers(field.values)
+        prefix = b"" if field.prefix is None else field.prefix.tobytes()
+        yield pa.py_buffer(before + np.array(len(prefix) + payload.size, LENGTH).tobytes() + prefix)
+        yield pa.py_buffer(payload)
+        before = b""
+    if before:
+        yield pa.py_buffer(before)
 
 
 def join_fields(field: Field, rows: int) -> pa.Array:

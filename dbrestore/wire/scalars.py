@@ -34,7 +34,7 @@ NO_INTEGER = "is not an integer of 64 bits"
 ZERO, MINUS = b"0-"
 FLOAT_PATTERN = r"^-?(?:[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|Infinity)$|^NaN$"
 ZERO_PATTERN = r"^-?[0.]+(?:e|$)"
-TRUE, FALSE = pa.array(["t", "true", "1"]), pa.array(["f", "false", "0"])
+TRUE, FALSE = ("t", "true", "1"), ("f", "false", "0")
 VERSION_1 = np.array(1, "u1")
 VARCHAR_HEADER = 4
 """What a typmod is more than the number of characters (VARHDRSZ)."""
@@ -133,8 +133,8 @@ def encode_boolean_text(array: pa.Array) -> FixedField:
     """boolrecv, from the text of boolout, of a cast to text, or of a bit."""
 
     def parse(texts: pa.Array) -> Array:
-        is_true = np.asarray(pc.is_in(texts, TRUE))
-        refuse_first(texts, ~(is_true | np.asarray(pc.is_in(texts, FALSE))), "is not a boolean")
+        is_true = np.asarray(pc.is_in(texts, pa.array(TRUE)))
+        refuse_first(texts, ~(is_true | np.asarray(pc.is_in(texts, pa.array(FALSE)))), "is not a boolean")
         return is_true.astype(np.uint8)
 
     return fixed_field(array, parse)

@@ -15,6 +15,7 @@ import pytest
 from dbrestore import __version__
 from tests.acceptance.commands import COMMAND, failed, run
 from tests.exports import merge
+from tests.integration.round_trip import export_database
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,9 @@ COPYING = """
     WHERE application_name = 'dbrestore' AND datname = current_database() AND query LIKE 'COPY%' AND state = 'active'
 """
 CONNECTED = COPYING.partition(" AND query")[0]
+WAIT_FOR_SCHEMA_GO = (
+    "WHILE NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'go') LOOP PERFORM pg_sleep(0.01); END LOOP;"
+)
 
 
 def add_check(database: Database, body: str) -> None:
@@ -55,13 +59,12 @@ def add_check(database: Database, body: str) -> None:
 
 
 @pytest.fixture
-def export(database: Database, tmp_path: Path) -> Path:
+async def export(database: Database, tmp_path: Path) -> Path:
     """An export of ``database``, whose tables are empty by now."""
     database.execute(TABLES + ROWS)
-    simulated = run("simulate", tmp_path, "--export-id", "friday", "--rows-per-part", 100, "--dsn", database.dsn)
-    assert (simulated.returncode, simulated.stdout) == (0, ""), simulated.stderr
+    exported = await export_database(database, tmp_path, rows_per_part=100)
     database.execute("TRUNCATE shelves, books")
-    return tmp_path / "friday"
+    return exported
 
 
 def test_a_restore_says_on_stderr_what_it_did(export: Path, database: Database) -> None:
@@ -242,7 +245,9 @@ def test_an_export_that_is_not_there_ends_with_3(database: Database, tmp_path: P
 
 def test_a_simulation_says_what_it_wrote_and_what_it_left_out(database: Database, tmp_path: Path) -> None:
     database.execute(TABLES + ROWS + "CREATE UNLOGGED TABLE scratch (id int)")
-    said = run("simulate", tmp_path, "--export-id", "friday", "--dsn", database.dsn).stderr
+    simulated = run("simulate", tmp_path, "--export-id", "friday", "--dsn", database.dsn)
+    assert (simulated.returncode, simulated.stdout) == (0, "")
+    said = simulated.stderr
     assert "warning: public.scratch is left out: " in said
     assert f"wrote 2 tables, 520 rows of {database.name} to {tmp_path / 'friday'}" in said
 
@@ -320,13 +325,14 @@ def test_what_an_interrupted_restore_took_down_is_in_the_way_of_a_new_one_until_
 
 def test_a_killed_restore_is_told_of_by_status_and_gone_on_with(export: Path, database: Database) -> None:
     keys = database.execute(KEYS)
-    add_check(database, "PERFORM pg_sleep(0.2);")
+    add_check(database, WAIT_FOR_SCHEMA_GO)
     command = [COMMAND, "restore", str(export), "--dsn", database.dsn, "--jobs", "2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while database.execute(COPYING) != "2":
             assert process.poll() is None
         alive = json.loads(run("status", "--dsn", database.dsn, "--json").stdout)
         process.kill()
+    database.execute("CREATE SCHEMA go")
     while database.execute(CONNECTED) != "0":
         time.sleep(0.01)
     assert (alive["is_unfinished"], alive["is_running"], alive["phase"], alive["parts"]) == (True, True, "loading", 6)

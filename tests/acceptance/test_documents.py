@@ -71,9 +71,10 @@ class Reader:
     def type(self, line: str) -> None:
         for place, stand_in in self._places.items():
             line = line.replace(place, stand_in)
-        source, target = self._make_database(self._templates["filled"]), self._target(line)
-        is_simulation = "simulate" in line
-        line = re.sub(r"postgresql://[^\s'\"]*/shop\b", (source if is_simulation else target).dsn, line)
+        target = self._target(line)
+        is_of_source = "simulate" in line or "SOURCE" in line
+        source = self._make_database(self._templates["filled"]) if is_of_source else target
+        line = re.sub(r"postgresql://[^\s'\"]*/shop\b", (source if "simulate" in line else target).dsn, line)
         done = subprocess.run(
             ["bash", "-eo", "pipefail", "-c", line], cwd=self._folder, capture_output=True, text=True, check=False,
             env=self._environment | {"SOURCE": source.dsn, "TARGET": target.dsn, "DBRESTORE_DSN": target.dsn},

@@ -12,6 +12,7 @@ from dbrestore.testing.databases import create_database
 from dbrestore.testing.postgres import HOST, PostgresServer
 from dbrestore.testing.proxy import Proxy
 from tests.acceptance.commands import COMMAND, run
+from tests.integration.round_trip import export_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,12 +37,11 @@ def target() -> Iterator[Database]:
 
 
 @pytest.fixture
-def export(target: Database, tmp_path: Path) -> Path:
+async def export(target: Database, tmp_path: Path) -> Path:
     target.execute(f"{TABLE} INSERT INTO items SELECT generate_series(1, 500)")
-    simulated = run("simulate", tmp_path, "--export-id", "friday", "--rows-per-part", 100, "--dsn", target.dsn)
-    assert simulated.returncode == 0, simulated.stderr
+    exported = await export_database(target, tmp_path, rows_per_part=100)
     target.execute(f"TRUNCATE items; {SLOWLY}")
-    return tmp_path / "friday"
+    return exported
 
 
 @contextmanager

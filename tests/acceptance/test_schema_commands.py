@@ -10,6 +10,7 @@ import pytest
 
 from dbrestore.testing.databases import Database
 from tests.acceptance.commands import COMMAND, failed, run
+from tests.integration.round_trip import export_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,10 +41,8 @@ def source(make_database: MakeDatabase) -> Database:
 
 
 @pytest.fixture
-def export(source: Database, tmp_path: Path) -> Path:
-    simulated = run("simulate", tmp_path, "--export-id", "friday", "--dsn", source.dsn)
-    assert simulated.returncode == 0, simulated.stderr
-    return tmp_path / "friday"
+async def export(source: Database, tmp_path: Path) -> Path:
+    return await export_database(source, tmp_path)
 
 
 def dump(source: Database, path: Path, form: str = "custom") -> Path:

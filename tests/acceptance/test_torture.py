@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("kind", "strikes"), [("kill", 20), ("terminate", 8), ("restart", 5), ("network", 5), ("s3", 4)]
+    ("kind", "strikes"), [("kill", 8), ("terminate", 4), ("restart", 3), ("network", 3), ("s3", 2)]
 )
 async def test_restores_that_meet_faults_at_random_moments_are_right_in_the_end(
     kind: str, strikes: int, tmp_path: Path

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.commands import failed, run
+from tests.integration.round_trip import export_database
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +22,10 @@ SCRIPT = """
 
 
 @pytest.fixture
-def export(database: Database, tmp_path: Path) -> Path:
+async def export(database: Database, tmp_path: Path) -> Path:
     """An export of ``database``, whose rows are there as well."""
     database.execute(SCRIPT)
-    simulated = run("simulate", tmp_path, "--export-id", "friday", "--rows-per-part", 100, "--dsn", database.dsn)
-    assert simulated.returncode == 0, simulated.stderr
-    return tmp_path / "friday"
+    return await export_database(database, tmp_path, rows_per_part=100)
 
 
 @pytest.mark.parametrize(("options", "state"), [([], "as many"), (["--deep"], "equal")])

@@ -12,6 +12,7 @@ import pexpect
 import pytest
 
 from tests.acceptance.commands import COMMAND, run
+from tests.integration.round_trip import export_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +38,12 @@ PASSWORD = "hunter2"
 
 
 @pytest.fixture
-def export(database: Database, tmp_path: Path) -> Path:
+async def export(database: Database, tmp_path: Path) -> Path:
     """An export of ``database``, whose tables are empty by now."""
     database.execute(TABLES + ROWS)
-    simulated = run("simulate", tmp_path, "--export-id", "friday", "--rows-per-part", 100, "--dsn", database.dsn)
-    assert simulated.returncode == 0, simulated.stderr
+    exported = await export_database(database, tmp_path, rows_per_part=100)
     database.execute('TRUNCATE shelves, "red [bold]\x1b[31m"')
-    return tmp_path / "friday"
+    return exported
 
 
 class AtTerminal:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dbrestore import load
 from dbrestore.errors import (
     ConnectError,
     ConstraintError,
@@ -19,6 +20,7 @@ from dbrestore.errors import (
 )
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
 from dbrestore.wire.registry import CopyFormat
+from tests.integration.locked_rows import locked_rows
 from tests.integration.round_trip import (
     DEFAULT_POLICY,
     export_database,
@@ -322,6 +324,22 @@ async def test_a_cancelled_restore_leaves_neither_rows_nor_connections(
         await work
     await wait_for_sessions(database, 0)
     assert await rows_by_part(database) == [0, 0, 0]
+
+
+async def test_rows_that_are_too_large_for_each_other_are_loaded_one_part_after_the_other(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "LARGE_ROW_BYTES", 1)
+    monkeypatch.setattr(load, "LARGE_ROWS_BYTES", 1)
+    exported = await export_into(database, tmp_path, items(), "CREATE TABLE items (id int, word text)")
+    async with locked_rows(database, "items") as let_go:
+        restoring = asyncio.create_task(restore_export(exported, database, jobs=3))
+        first = await wait_for_sessions(database, 1, copying=True)
+        await asyncio.sleep(0.1)
+        assert await wait_for_sessions(database, 1, copying=True) == first
+        await let_go()
+        await restoring
+    assert await fetch(database, "SELECT count(*), sum(id) FROM items") == [(300, 45150)]
 
 
 @on_both_engines

@@ -36,7 +36,7 @@ async def maintain_all(database: Database, role: str, *, analyze: bool, vacuum: 
             analyze=analyze,
             vacuum=loaded if vacuum else (),
         )
-        return [warning for entry in planned for warning in await maintain(connection, entry)]
+        return [warning for entry in planned for warning in await maintain(connection, [entry])]
 
 
 @pytest.mark.parametrize("vacuum", [False, True])
@@ -74,7 +74,14 @@ async def test_a_table_of_somebody_else_is_told_of(database: Database) -> None:
 
 async def test_a_command_that_fails_is_told_of(database: Database) -> None:
     async with database.connect() as connection:
-        assert await maintain(connection, Maintenance(1, "public.gone", "ANALYZE public.gone")) == [
-            'ANALYZE public.gone: relation "public.gone" does not exist'
-        ]
-        assert await maintain(connection, Maintenance(1, "public.gone", "SELECT 1")) == []
+        gone = Maintenance(1, "public.gone", "ANALYZE", "public.gone")
+        assert await maintain(connection, [gone]) == ['ANALYZE public.gone: relation "public.gone" does not exist']
+
+
+async def test_of_several_tables_the_others_are_analyzed_where_one_fails(database: Database) -> None:
+    database.execute("CREATE TABLE first AS SELECT 1 AS id; CREATE TABLE last AS SELECT 1 AS id")
+    crowd = [Maintenance(1, f"public.{name}", "ANALYZE", f"public.{name}") for name in ("first", "gone", "last")]
+    async with database.connect() as connection:
+        assert await maintain(connection, crowd) == ['ANALYZE public.gone: relation "public.gone" does not exist']
+    statistics = "SELECT tablename FROM pg_stats WHERE schemaname = 'public' ORDER BY 1"
+    assert await fetch(database, statistics) == [("first",), ("last",)]

@@ -15,7 +15,14 @@ from dbrestore.errors import (
 from dbrestore.planning.choices import IfNotEmpty, InheritedRows, PartitionFolders
 from dbrestore.running import Unfinished
 from tests.exports import leave_out
-from tests.integration.round_trip import export_database, fetch, find_differences, plan_restore, restore_export
+from tests.integration.round_trip import (
+    export_database,
+    fetch,
+    find_differences,
+    plan_restore,
+    restore_export,
+    wait_for_sessions,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -390,6 +397,7 @@ async def test_columns_that_one_side_lacks_are_left_out_and_filled_in(
     exported = await export_database(source, tmp_path)
     with pytest.raises(SchemaError, match=r"columns of public\.items in the export but not in the target: old"):
         await restore_export(exported, target)
+    await wait_for_sessions(target, 0)
     plan, _ = await restore_export(exported, target, ignore_extra_columns=("items.old",))
     left_out, filled_in = plan.notes
     assert left_out == "columns of public.items in the export but not in the target, and left out: old"

@@ -12,8 +12,8 @@ from dbrestore.errors import ExportError, LayoutError, UsageError
 from dbrestore.export.opening import SourceSettings, open_storage
 from dbrestore.export.s3 import ahead, download, listing, retry
 from dbrestore.export.s3.listing import Lister
-from dbrestore.export.s3.room import Room
 from dbrestore.export.s3.storage import S3Storage
+from dbrestore.room import Room
 from dbrestore.testing.proxy import Direction, Ending, Proxy
 from dbrestore.testing.s3_faults import (
     ACCESS_DENIED,

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from dbrestore.export.s3.ahead import Arrivals
-from dbrestore.export.s3.room import Room
 from dbrestore.export.storage import StoredFile
+from dbrestore.room import Room
 
 FILE = StoredFile("part.parquet", 3, "1")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import tracemalloc
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,8 +14,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dbrestore.errors import PartError
-from dbrestore.export import rows
+from dbrestore.errors import ExportError, PartError
+from dbrestore.export import inflate, rows
 from dbrestore.export.inflate import (
     COLUMNS,
     CRYPTO_METADATA,
@@ -26,6 +27,7 @@ from dbrestore.export.inflate import (
     ROW_GROUPS,
     GzippedPart,
 )
+from dbrestore.export.mapping import Mapping
 from dbrestore.export.rows import READ_BYTES, read_batches
 from dbrestore.export.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, read_struct
 
@@ -256,6 +258,55 @@ def test_a_page_with_a_damaged_checksum_of_gzip_is_a_part_error(tmp_path: Path) 
     path.write_bytes(with_page(bytes(damaged), len(damaged), size))
     with pytest.raises(PartError, match="shop/part cannot be read: the page at byte"):
         list(read_batches(path, "shop/part", ["n"]))
+
+
+@pytest.fixture
+def large_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflate, "LARGEST_PAGE_BYTES", 0)
+
+
+def read(content: bytes) -> pa.Table:
+    return pa.Table.from_batches(read_batches(pa.py_buffer(content), "the part", TABLE.column_names))
+
+
+@pytest.mark.usefixtures("large_pages")
+@pytest.mark.parametrize("options", [{}, {"use_dictionary": False}, {"row_group_size": 700, "data_page_size": 500}])
+def test_a_row_group_with_large_pages_has_the_same_rows(options: dict[str, Any]) -> None:
+    content = written(**options)
+    group = GzippedPart(pa.py_buffer(content)).inflated(0)
+    assert group is not None
+    assert isinstance(group.file, Mapping)
+    read_again = read(content)
+    assert read_again.select(["text", "few"]).to_pydict() == TABLE.select(["text", "few"]).to_pydict()
+    assert read_again.drop(["text", "few", "nothing"]).equals(
+        pq.read_table(io.BytesIO(content)).drop(["text", "few", "nothing"])
+    )
+
+
+@pytest.mark.usefixtures("large_pages")
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_a_large_page_of_another_size_than_its_header_tells_is_an_error(difference: int) -> None:
+    body, size = page_body()
+    with pytest.raises(OSError, match=f"has not the {size + difference} bytes"):
+        inflated(with_page(body, len(body), size + difference))
+
+
+@pytest.mark.usefixtures("large_pages")
+def test_a_large_page_that_is_damaged_is_a_part_error() -> None:
+    content = bytearray(written())
+    content[200:260] = bytes(60)
+    with pytest.raises(PartError, match="the part cannot be read: the page at byte"):
+        read(bytes(content))
+
+
+@pytest.mark.usefixtures("large_pages")
+def test_a_folder_for_large_pages_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(ExportError, match=r"temporary files, .*missing, cannot be written: No such file") as caught:
+        read(written())
+    assert "TMPDIR" in str(caught.value.hint)
 
 
 def test_columns_whose_pages_all_refer_to_a_dictionary_are_known() -> None:

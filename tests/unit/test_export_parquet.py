@@ -53,7 +53,7 @@ async def test_a_footer_tells_rows_size_and_schema(tmp_path: Path) -> None:
     write_part(tmp_path / "part.gz.parquet", 10, compression="gzip", row_group_size=4)
     footer = await footer_of(tmp_path)
     assert footer.rows == 10
-    assert footer.uncompressed_bytes > 0
+    assert footer.row_bytes > 0
     assert footer.schema == pa.schema({"id": pa.int32(), "name": pa.string()})
     assert footer.schema.metadata is None
 

@@ -18,6 +18,7 @@ from dbrestore.report import (
     status_lines,
     status_object,
 )
+from dbrestore.target.deferral.model import Deferral, Deferred, Step
 from dbrestore.target.deferral.policy import Policy
 from dbrestore.target.recorded import Phase, Summary
 from tests.unit.plans import ID, POINT, Source, column, export, foreign_key, plan, table
@@ -83,6 +84,16 @@ def test_a_plan_of_nothing_has_its_heading() -> None:
     assert list(plan_lines(plan([])))[3:4] == ["LEVEL  TABLE  PARTS  ROWS  SIZE  FORMAT"]
 
 
+def test_a_plan_tells_of_small_tables_whose_indexes_stay_as_long_as_they_can() -> None:
+    made = plan([PLACES, VISITS], SOURCES)
+    step = Step("build 5", 2, "index visits_idx of public.visits")
+    spared = Deferred("index", step.identity, ("DROP INDEX visits_idx",), 1, (step,))
+    made = replace(made, deferral=Deferral(spared=(spared,)))
+    line = "stays in place unless something is in the way of a load: the indexes of 1 small table"
+    assert line in list(plan_lines(made))
+    assert plan_object(made)["spared"] == [step.identity]
+
+
 def test_a_plan_for_programs_is_json_with_all_that_people_see() -> None:
     made = plan([PLACES, table(3, "new")], SOURCES[:1])
     read = json.loads(json.dumps(plan_object(made)))
@@ -96,6 +107,7 @@ def test_a_plan_for_programs_is_json_with_all_that_people_see() -> None:
         "foreign_keys",
         "deferred",
         "kept",
+        "spared",
         "loaded_together",
         "truncated",
         "notes",

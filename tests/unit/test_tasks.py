@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbrestore.tasks import MOST_IN_CROWD, SMALL_BYTES, WHOLE_BYTES, find_crowds, find_whole
+from dbrestore.crowds import MOST_IN_CROWD, SMALL_BYTES
+from dbrestore.tasks import WHOLE_BYTES, find_crowds, find_whole
 from tests.unit.plans import Source, plan, table
 
 if TYPE_CHECKING:

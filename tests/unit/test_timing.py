@@ -105,3 +105,13 @@ def test_the_times_of_tables_add_up_and_are_told_with_the_stages() -> None:
         "in all jobs together: waiting for storage 2.0 s, for decoding (8.0 s of work) and encoding (10.0 s) 4.0 s, "
         "for the server 6.0 s; building keys and indexes 12.0 s"
     )
+
+
+def test_what_was_made_before_a_copy_counts_for_its_table_and_is_waited_for_once() -> None:
+    timing, waiting = Timing(), CopyClock(client=3.0)
+    timing.encoded(1, CopyClock(storage=1.0, decoding=0.5, encoding=0.25), waiting)
+    timing.encoded(2, CopyClock(decoding=0.125), waiting)
+    assert timing.times().tables == {
+        1: TableTimes(1.0, 3.0, 0.0, 0.5, 0.25),
+        2: TableTimes(decoding=0.125),
+    }

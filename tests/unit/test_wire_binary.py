@@ -259,6 +259,25 @@ def test_a_batch_above_the_limit_is_split_and_stays_the_same(monkeypatch: pytest
     assert b"".join(pieces) == bytes(whole)
 
 
+def test_a_large_row_is_not_copied_and_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns: list[tuple[str, Callable[[pa.Array], Field]]] = [
+        ("id", scalars.integer_encoder(4)),
+        ("body", scalars.encode_plain),
+        ("nothing", scalars.encode_plain),
+        ("details", scalars.encode_version_1),
+        ("flag", scalars.encode_boolean),
+    ]
+    body, details = pa.array(["x", "long" * 100]), pa.array(["{}", "[1]"])
+    arrays = [pa.array([1, 2], pa.int32()), body, pa.array(["y", None]), details, pa.array([True, False])]
+    row = pa.record_batch(arrays, [name for name, _ in columns]).slice(1)
+    [joined] = BinaryEncoder(columns).encode(row)
+    monkeypatch.setattr(binary, "COPY_LIMIT", 1)
+    pieces = list(BinaryEncoder(columns).encode(row))
+    assert b"".join(piece.to_pybytes() for piece in pieces) == joined.to_pybytes()
+    start = body.buffers()[2].address
+    assert start < pieces[1].address < start + body.buffers()[2].size
+
+
 def test_a_row_above_the_limit_is_joined_with_wide_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = (
         ("c", scalars.encode_plain, pa.array(["x" * 1000, None])),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dbrestore.export.s3.buffers import MemoryBuffer, SpoolBuffer
-from dbrestore.export.s3.room import Room
+from dbrestore.room import Room
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ from dbrestore.export.s3.client import open_client
 from dbrestore.export.s3.download import Downloader
 from dbrestore.export.s3.listing import Lister
 from dbrestore.export.s3.retry import Patience
-from dbrestore.export.s3.room import Room
+from dbrestore.room import Room
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

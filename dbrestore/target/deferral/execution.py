@@ -36,16 +36,17 @@ async def take_down(connection: asyncpg.Connection, deferral: Deferral) -> None:
     """
     for batch in _batches(deferral.objects):
         async with transaction(connection):
-            await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-            for deferred in batch:
-                await _take_down(connection, deferred)
+            await take_down_in(connection, batch)
             with translate_errors("writing to the journal what is taken down"):
                 await journal.record(connection, [step for deferred in batch for step in deferred.steps])
 
 
-async def _take_down(connection: asyncpg.Connection, deferred: Deferred) -> None:
-    with translate_errors(f"taking down {deferred.identity}"):
-        await connection.execute("; ".join(deferred.down))
+async def take_down_in(connection: asyncpg.Connection, objects: Iterable[Deferred]) -> None:
+    """Take objects down in the transaction that is open, which has to write that to the journal. Raises TargetError."""
+    await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+    for deferred in objects:
+        with translate_errors(f"taking down {deferred.identity}"):
+            await connection.execute("; ".join(deferred.down))
 
 
 def _batches(objects: Sequence[Deferred]) -> Iterator[list[Deferred]]:

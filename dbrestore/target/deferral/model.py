@@ -48,6 +48,11 @@ class Deferred:
     """Tables that are locked to take it down."""
     steps: tuple[Step, ...]
 
+    @property
+    def table_oid(self) -> int:
+        """The table whose rows it is about, the uppermost one where there are partitions."""
+        return self.steps[0].table_oid
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -66,6 +71,8 @@ class Deferral:
     """In the order of taking down."""
     milestones: tuple[Step, ...] = ()
     kept: tuple[Kept, ...] = ()
+    spared: tuple[Deferred, ...] = ()
+    """What stays in place unless something is in the way of a load: of each small table its indexes, as one object."""
 
     @property
     def steps(self) -> Iterator[Step]:

@@ -33,6 +33,8 @@ class DeferralPlanner:
     policy: Policy
     server_version: int
     """Like 170010."""
+    small: Set[int] = frozenset()
+    """Oids of tables with so few rows that building an index again would take longer than keeping it."""
 
     @cached_property
     def _keys(self) -> Selection[ForeignKey]:
@@ -56,10 +58,24 @@ class DeferralPlanner:
         keys = self._select_keys(closing)
         indexes = self._select_indexes({tree.root.oid for tree in keys.down})
         steps = ForeignKeySteps(self.server_version, self.partitions, dict(_whole_indexes(indexes.down)))
-        deferred_indexes = [defer_index(tree) for tree in indexes.down]
-        objects = (*map(steps.defer, keys.down), *deferred_indexes, *map(_defer_trigger, suspensions))
+        deferred_keys, triggers = list(map(steps.defer, keys.down)), list(map(_defer_trigger, suspensions))
+        down, spared = self._spare(indexes.down, _tables_of((*deferred_keys, *triggers)))
+        deferred_indexes = [defer_index(tree) for tree in down]
+        objects = (*deferred_keys, *deferred_indexes, *triggers)
         milestones = _milestones(objects, deferred_indexes, self.partitions)
-        return Deferral(objects, tuple(milestones), (*keys.kept, *indexes.kept))
+        return Deferral(objects, tuple(milestones), (*keys.kept, *indexes.kept), tuple(map(_defer_together, spared)))
+
+    def _spare(
+        self, trees: Iterable[Tree[Index]], concerned: Set[int]
+    ) -> tuple[list[Tree[Index]], list[list[Tree[Index]]]]:
+        """Those that come down, and those that stay for now, by table: of none that is ``concerned`` by other steps."""
+        free = self.small - concerned
+        by_table: dict[int, list[Tree[Index]]] = defaultdict(list)
+        for tree in trees:
+            by_table[tree.root.table_oid].append(tree)
+        spared = [group for oid, group in by_table.items() if oid in free and all(map(_is_cheap, group))]
+        kept = {tree.root.oid for group in spared for tree in group}
+        return [tree for tree in trees if tree.root.oid not in kept], spared
 
     def _select_keys(self, closing: Set[int]) -> Selection[ForeignKey]:
         if self.policy.foreign_keys is ForeignKeys.REBUILD:
@@ -89,6 +105,25 @@ def _defer_trigger(suspension: TriggerSuspension) -> Deferred:
     return Deferred("trigger", suspension.identity, suspension.down, 1, (step,))
 
 
+def _tables_of(objects: Iterable[Deferred]) -> set[int]:
+    """Oids of the tables that steps are about, or need for themselves."""
+    return {oid for deferred in objects for step in deferred.steps for oid in (step.table_oid, *step.alone)}
+
+
+def _is_cheap(tree: Tree[Index]) -> bool:
+    """A row more costs it no more than a look-up."""
+    return len(tree.members) == 1 and not tree.root.is_partitioned and tree.root.is_plain_btree
+
+
+def _defer_together(trees: Sequence[Tree[Index]]) -> Deferred:
+    """All indexes of one table, with their milestones: they come down alone, if they ever do."""
+    indexes = [defer_index(tree) for tree in trees]
+    root = trees[0].root
+    identity = ", ".join(index.identity for index in indexes)
+    steps = (*(step for index in indexes for step in index.steps), *_milestones(indexes, indexes, {}))
+    return Deferred(root.kind, identity, tuple(down for index in indexes for down in index.down), len(indexes), steps)
+
+
 def _milestones(
     objects: Iterable[Deferred], indexes: Iterable[Deferred], partitions: Mapping[int, Sequence[int]]
 ) -> Iterator[Step]:
@@ -98,7 +133,7 @@ def _milestones(
         for step in deferred.steps:
             if step.statements:
                 index_steps[step.table_oid].append(step)
-    tables = {oid for deferred in objects for step in deferred.steps for oid in (step.table_oid, *step.alone)}
+    tables = _tables_of(objects)
     for oid in sorted(tables):
         settled = tuple(step.key for step in index_steps[oid])
         built = tuple(step.key for step in index_steps[oid] if not step.after)

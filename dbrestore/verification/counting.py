@@ -1,0 +1,49 @@
+"""Compares the numbers of rows of tables of the target with those of their parts in the export."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dbrestore.crowds import group
+from dbrestore.scheduler import Task, run_tasks
+from dbrestore.target.rows import count_rows
+from dbrestore.verification.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import asyncpg
+
+    from dbrestore.patience import Patience
+    from dbrestore.plan import PlannedTable
+
+
+async def count_tables(
+    tables: Iterable[PlannedTable], pool: asyncpg.Pool, jobs: int, patience: Patience | None = None
+) -> dict[int, int]:
+    """The rows of each of ``tables`` in the target, by oid."""
+    counts: dict[int, int] = {}
+
+    async def count(group: Sequence[PlannedTable], connection: asyncpg.Connection) -> None:
+        found = await count_rows(connection, [table.table for table in group])
+        counts.update(zip((table.table.oid for table in group), found, strict=True))
+
+    tasks = [
+        Task(("count", tables[0].table.oid), partial(count, tables), cost=sum(table.size for table in tables))
+        for tables in group(tables, lambda table: table.size, jobs)
+    ]
+    await run_tasks(tasks, pool, jobs, patience=patience)
+    return counts
+
+
+async def compare_counts(
+    tables: Sequence[PlannedTable],
+    before: Mapping[int, int],
+    pool: asyncpg.Pool,
+    jobs: int,
+    patience: Patience | None = None,
+) -> list[Verdict]:
+    """Compare the number of rows of each table with the footers of its parts, and what was there ``before``, by oid."""
+    counts = await count_tables(tables, pool, jobs, patience)
+    return [Verdict(table, counts[table.table.oid], before.get(table.table.oid, 0)) for table in tables]
