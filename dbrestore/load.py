@@ -70,7 +70,7 @@ class Loader:
     """The target has a journal, by which no part is loaded twice."""
     timing: Timing = field(default_factory=Timing)
     freezes: bool = True
-    """A table that is loaded as a whole may be frozen; a worker of several is not told what is one."""
+    """A table that is loaded as a whole may be frozen; whoever calls knows whether it is one."""
     _room: Room = field(default_factory=lambda: Room(LARGE_ROWS_BYTES))
     """For large rows."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -29,7 +29,7 @@ from dbrestore.target.freezing import skips_wal
 from dbrestore.target.recorded import Phase
 from dbrestore.target.rows import truncate
 from dbrestore.target.server import read_server_state
-from dbrestore.target.sessions import one_session
+from dbrestore.target.sessions import end_sessions, one_session
 from dbrestore.target.survey import IGNORE_FOREIGN_KEYS
 from dbrestore.target.travel import settings_to_send
 from dbrestore.tasks import BUILDS, LOADS, find_loads, find_whole, load_tasks, put_back_tasks
@@ -241,7 +241,9 @@ class Run:
         preparation = (IGNORE_FOREIGN_KEYS,) if is_unchecked else ()
         if cluster:
             target = settings_to_send(self.connection, self.plan.target_database)
-            async with cluster.engine(self.storage.url, target, self.lock.holder, preparation) as engine:
+            async with cluster.engine(
+                self.storage.url, target, self.lock.holder, preparation, self.timing, partial(end_sessions, self.pool)
+            ) as engine:
                 yield engine
         else:
             with ThreadPoolExecutor(self.options.jobs, thread_name_prefix="encode") as threads:

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
 Item = TypeVar("Item")
@@ -177,6 +177,12 @@ class Timing:
             self._last_copy = perf_counter()
             server = max(0.0, self._last_copy - started - clock.storage - clock.client)
             self._tables[oid] += TableTimes(clock.storage, clock.client, server, clock.decoding, clock.encoding)
+
+    def add_copies(self, tables: Mapping[int, TableTimes]) -> None:
+        """COPYs of another process have just ended; ``tables`` has what they took, by oid."""
+        for oid, times in tables.items():
+            self._last_copy = perf_counter()
+            self._tables[oid] += times
 
     def encoded(self, oid: int, clock: CopyClock, waiting: CopyClock) -> None:
         """Before a COPY that has been timed, its stream was made, by ``clock``, and waited for, by ``waiting`` anew."""

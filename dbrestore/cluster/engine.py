@@ -9,7 +9,7 @@ from uuid import uuid4
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker, NoValidWorkerError, NoWorkerError
 
-from dbrestore.cluster.worker import AGAIN_HINT, Load, Way, load
+from dbrestore.cluster.worker import AGAIN_HINT, Load, Outcome, Way, load
 from dbrestore.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from dbrestore.cluster.shares import Shares
     from dbrestore.plan import PlannedPart, PlannedTable
+    from dbrestore.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +28,18 @@ class ClusterEngine:
 
     client: Client
     run: str
+    shares: Shares
     elsewhere: int
+    timing: Timing
+    """Takes in what the workers measure."""
 
     def expect(self, parts: Sequence[PlannedPart]) -> None:
         """Nothing: a worker brings what it is given, while its connections are still busy."""
 
     async def load(self, _: object, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
         """As `Loader.load`, or ClusterError."""
-        await self._hand_over([replace(table, parts=tuple(parts))])
+        given = replace(table, parts=tuple(parts))
+        await self._hand_over([given], Way.WHOLE if len(parts) == len(table.parts) else Way.PARTS)
 
     async def load_together(self, _: object, tables: Sequence[PlannedTable]) -> None:
         """As `Loader.load_together`, or ClusterError."""
@@ -43,20 +49,29 @@ class ClusterEngine:
         """As `Loader.load_crowd`, or ClusterError."""
         await self._hand_over(tables, Way.CROWD)
 
-    async def _hand_over(self, tables: Sequence[PlannedTable], way: Way = Way.ALONE) -> None:
+    async def _hand_over(self, tables: Sequence[PlannedTable], way: Way) -> None:
+        outcome = await self._submit(tables, way)
+        while outcome.is_refused:
+            outcome = await self._submit(tables, way, self.shares.workers)
+        self.timing.add_copies(outcome.times)
+        if outcome.failure is not None:
+            raise outcome.failure
+
+    async def _submit(self, tables: Sequence[PlannedTable], way: Way, workers: Sequence[str] = ()) -> Outcome:
+        """Have one of ``workers``, if they are there, or any other load."""
         names = ", ".join(table.table.dotted for table in tables)
         key = f"load-{names}-{uuid4().hex}"
         work = Load(key, self.run, tuple(tables), way)
+        chosen = {"workers": list(workers), "allow_other_workers": True} if workers else {}
         # No part is tried again by Dask, but for those of workers that died.
-        future = self.client.submit(load, work, key=key, pure=False, retries=0)
+        future = self.client.submit(load, work, key=key, pure=False, retries=0, **chosen)
         try:
-            failure = await future
+            outcome: Outcome = await future
         except (KilledWorker, NoValidWorkerError, NoWorkerError, FutureCancelledError) as error:
             raise _translated(error, _place(tables)) from error
         finally:
             future.release()
-        if failure is not None:
-            raise failure
+        return outcome
 
 
 def _place(tables: Sequence[PlannedTable]) -> str:

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.util import find_spec
+from math import ceil
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,16 +24,20 @@ from distributed import Client, LocalCluster
 
 from dbrestore.cluster.engine import ClusterEngine
 from dbrestore.cluster.options import INSTALL_HINT
+from dbrestore.cluster.shares import Shares
 from dbrestore.cluster.worker import AGAIN_HINT, Assignment, LoadingPlugin
 from dbrestore.errors import ClusterError, UsageError
+from dbrestore.report.quantities import counted
 from dbrestore.target.travel import DSN_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from dbrestore.cluster.options import ClusterOptions
+    from dbrestore.cluster.shares import EndSessions
     from dbrestore.target.connect import ConnectionSettings
     from dbrestore.target.lock import Backend
+    from dbrestore.timing import Timing
 
     Notify = Callable[[str], None]
 
@@ -47,28 +52,38 @@ EVERYTHING = "all"
 """The topic in which a scheduler tells of its workers."""
 COMPARED = ("python", "dask", "distributed", "dbrestore")
 """What has to be the same everywhere: tasks are pickled."""
+ADDRESS_HINT = (
+    "--dask takes an address like tcp://scheduler:8786. For tls:// Dask has to be told a certificate, by its "
+    "configuration or by DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and …__KEY."
+)
 TALKATIVE = {"bokeh", "distributed", "tornado"}
 SILENT = logging.CRITICAL + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Workers that load, each by the same number of connections."""
+    """Workers that load, whose connections have one bound."""
 
     client: Client
     options: ClusterOptions
-    workers: int
     connections: int
-    """Of each worker."""
+    """Of all workers together."""
     notify: Notify
 
     @asynccontextmanager
     async def engine(
-        self, source: str, target: ConnectionSettings, holder: Backend, preparation: tuple[str, ...]
+        self,
+        source: str,
+        target: ConnectionSettings,
+        holder: Backend,
+        preparation: tuple[str, ...],
+        timing: Timing,
+        end_sessions: EndSessions,
     ) -> AsyncIterator[ClusterEngine]:
         """What loads the export at ``source`` into ``target``, which has no secrets, while ``holder`` holds the lock.
 
-        When the block ends, no worker is at it any more.
+        ``timing`` takes in the time of the COPYs, and ``end_sessions`` ends those of workers that are gone. When the
+        block ends, no worker is at it any more.
         """
         assignment = Assignment(
             run=_name(target),
@@ -80,11 +95,13 @@ class Cluster:
             preparation=preparation,
             has_own_process=not self.options.scheduler,
         )
+        shares = Shares(self.client, assignment.run, self.connections, end_sessions)
         try:
-            with self._notices(assignment.run):
+            with self._notices(assignment.run, shares):
                 await self.client.register_plugin(LoadingPlugin(assignment))
-                tasks = TASKS_PER_CONNECTION * self.connections * self.workers
-                yield ClusterEngine(self.client, assignment.run, tasks)
+                async with shares.kept():
+                    tasks = TASKS_PER_CONNECTION * self.connections
+                    yield ClusterEngine(self.client, assignment.run, shares, tasks, timing)
         finally:
             await self._end(assignment.run)
 
@@ -102,7 +119,7 @@ class Cluster:
                     await self.client.unregister_worker_plugin(run)
 
     @contextmanager
-    def _notices(self, run: str) -> Iterator[None]:
+    def _notices(self, run: str, shares: Shares) -> Iterator[None]:
         """Pass on what workers have to say, and what the scheduler says of them."""
 
         def hear(event: tuple[float, Any]) -> None:
@@ -110,6 +127,7 @@ class Cluster:
 
         def watch(event: tuple[float, Any]) -> None:
             happened = event[1]
+            shares.change()
             if happened.get("action") == "remove-worker" and not happened.get("expected"):
                 self.notify(f"the worker {happened['worker']} is gone: another one loads its parts")
 
@@ -142,16 +160,16 @@ async def open_cluster(
         if options.scheduler:
             client = await stack.enter_async_context(_connected(options.scheduler))
         else:
-            share = _share(options.workers, connections, options)
-            client = await stack.enter_async_context(_started(options.workers, share, connection))
+            bound = _bound(options.workers, connections, options)
+            client = await stack.enter_async_context(_started(options.workers, bound, connection))
         workers = len((await _identify(client))["workers"])
-        share = _share(workers, connections, options)
-        notify(f"{workers} Dask workers with {share} connections each{_dashboard(client)}")
-        yield Cluster(client, options, workers, share, notify)
+        bound = _bound(workers, connections, options)
+        notify(f"{counted(workers, 'Dask worker')} with {counted(bound, 'connection')}{_dashboard(client)}")
+        yield Cluster(client, options, bound, notify)
 
 
-def _share(workers: int, connections: int, options: ClusterOptions) -> int:
-    """The connections of each worker."""
+def _bound(workers: int, connections: int, options: ClusterOptions) -> int:
+    """The most connections of all workers together."""
     if not workers:
         raise ClusterError("the Dask cluster has no workers", hint="Start some: dask worker ADDRESS")
     if connections < workers and not options.may_add_connections:
@@ -159,7 +177,7 @@ def _share(workers: int, connections: int, options: ClusterOptions) -> int:
             f"{workers} workers need a connection each, but --jobs lets them have {connections}",
             hint=f"--jobs {workers} or more, or fewer workers.",
         )
-    return max(1, connections // workers)
+    return max(connections, workers)
 
 
 def _dashboard(client: Client) -> str:
@@ -183,7 +201,7 @@ async def _started(workers: int, connections: int, target: ConnectionSettings) -
                 cluster = await stack.enter_async_context(
                     LocalCluster(
                         n_workers=workers,
-                        threads_per_worker=TASKS_PER_CONNECTION * connections,
+                        threads_per_worker=TASKS_PER_CONNECTION * ceil(connections / workers),
                         memory_limit=None,  # what a load takes is bounded by dbrestore itself
                         host=LOOPBACK,
                         dashboard_address=f"{LOOPBACK}:0",
@@ -250,7 +268,7 @@ async def _connect(address: str, stack: AsyncExitStack) -> Client:
     except (OSError, ValueError, TypeError) as error:
         raise ClusterError(
             f"no Dask scheduler at {address}: {error}",
-            hint="--dask takes an address like tcp://scheduler:8786; for tls:// Dask's configuration has certificates.",
+            hint=ADDRESS_HINT,
         ) from error
     return client
 

@@ -9,31 +9,40 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from distributed import WorkerPlugin, get_worker
 
+from dbrestore.cluster.connections import Connections
 from dbrestore.errors import ClusterError, DbrestoreError
 from dbrestore.export.opening import SourceSettings, open_storage
 from dbrestore.load import Loader
 from dbrestore.memory import use_little_memory
 from dbrestore.target.connect import ConnectionSettings, open_pool
 from dbrestore.target.lock import RunLock
-from dbrestore.target.sessions import one_session
 from dbrestore.target.travel import with_own_secrets
+from dbrestore.timing import Timing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
+
     import asyncpg
     from distributed import Worker
 
     from dbrestore.plan import PlannedTable
     from dbrestore.target.lock import Backend
+    from dbrestore.timing import TableTimes
 
 APPLICATION = "dbrestore worker"
 """As the server shows its connections, with the worker's name."""
+APPLICATION_BYTES = 63
+"""That the server keeps of it: NAMEDATALEN - 1."""
 AGAIN_HINT = "When the cluster is there again, --resume goes on."
+SHARE_SECONDS = 1.0
+"""In which a worker that has no connections may be given some, before it gives back what it is to load."""
 IDLE_SECONDS = 60.0
 """After which a connection is closed: who gave the work may be gone."""
 
@@ -51,7 +60,7 @@ class Assignment:
     holder: Backend
     """Of the coordinator's lock: where it is not held, this is another server, or nobody waits for the work."""
     connections: int
-    """Of each worker, at most."""
+    """Of all workers together, at most."""
     preparation: tuple[str, ...] = ()
     """Statements that each transaction begins with."""
     has_own_process: bool = False
@@ -61,8 +70,10 @@ class Assignment:
 class Way(StrEnum):
     """How tables are loaded."""
 
-    ALONE = "alone"
-    """Parts of one."""
+    WHOLE = "whole"
+    """All parts of one, whose rows may be frozen."""
+    PARTS = "parts"
+    """Some of one's."""
     TOGETHER = "together"
     """Several whose rows may reference each other's."""
     CROWD = "crowd"
@@ -78,53 +89,38 @@ class Load:
     run: str
     tables: tuple[PlannedTable, ...]
     """Each with those of its parts that are to be loaded."""
-    way: Way = Way.ALONE
+    way: Way
 
 
-async def load(work: Load) -> DbrestoreError | None:
-    """The task: return what was in the way, which Dask then neither logs nor cuts off."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a load."""
+
+    failure: DbrestoreError | None = None
+    """What was in the way, which Dask neither logs nor cuts off if it is returned."""
+    times: Mapping[int, TableTimes] = field(default_factory=dict)
+    """Of its COPYs, by the oids of the tables."""
+    is_refused: bool = False
+    """The worker may have no connection: another one has to do it."""
+
+
+def application_of(worker: object) -> str:
+    """What the server shows of a worker with this name."""
+    return f"{APPLICATION} {worker}".encode("ascii", "replace")[:APPLICATION_BYTES].decode()
+
+
+async def limit_connections(run: str, connections: int, dask_worker: Worker) -> int | None:
+    """Let a worker have no more; return how many it still has, or None if it does not know the run yet."""
+    plugin = dask_worker.plugins.get(run)
+    return await plugin.connections.limit(connections) if isinstance(plugin, LoadingPlugin) else None
+
+
+async def load(work: Load) -> Outcome:
+    """The task."""
     plugin = get_worker().plugins.get(work.run)
     if not isinstance(plugin, LoadingPlugin):
-        return ClusterError("a worker was given a part of a run that it does not know", hint=AGAIN_HINT)
+        return Outcome(ClusterError("a worker was given a part of a run that it does not know", hint=AGAIN_HINT))
     return await plugin.load(work)
-
-
-@dataclass(slots=True)
-class _Hands:
-    """What a worker loads by, opened when the first part comes."""
-
-    assignment: Assignment
-    worker: Any
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-    opened: tuple[asyncpg.Pool, Loader] | None = None
-
-    async def open(self) -> tuple[asyncpg.Pool, Loader]:
-        """Raises a DbrestoreError; then the next one tries again."""
-        async with self.lock:
-            if self.opened is None:
-                async with AsyncExitStack() as stack:
-                    self.opened = await self._open(stack)
-                    self.stack = stack.pop_all()
-            return self.opened
-
-    async def _open(self, stack: AsyncExitStack) -> tuple[asyncpg.Pool, Loader]:
-        given = self.assignment
-        threads = stack.enter_context(ThreadPoolExecutor(given.connections, thread_name_prefix="encode"))
-        storage = await stack.enter_async_context(open_storage(given.source, given.source_settings, self._notify))
-        pool = await stack.enter_async_context(
-            open_pool(
-                with_own_secrets(given.target),
-                given.connections,
-                RunLock(given.holder, set()).check,
-                application=f"{APPLICATION} {self.worker.name}",
-                idle_seconds=IDLE_SECONDS,
-            )
-        )
-        return pool, Loader(storage, threads, given.preparation, freezes=False)
-
-    def _notify(self, line: str) -> None:
-        self.worker.log_event(self.assignment.run, f"worker {self.worker.name}: {line}")
 
 
 class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
@@ -137,34 +133,41 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
 
     def setup(self, worker: Worker) -> None:
         """On a worker, before its first task."""
+        self.connections = Connections(self._open_pool)
+        self._worker = worker
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._hands = _Hands(self.assignment, worker)
+        self._opening = asyncio.Lock()
+        self._stack = AsyncExitStack()
+        self._loader: Loader | None = None
         if self.assignment.has_own_process:
             use_little_memory()
 
-    async def load(self, work: Load) -> DbrestoreError | None:
+    async def load(self, work: Load) -> Outcome:
         """Load, or return what was in the way."""
-        task = self._running[work.key] = asyncio.create_task(self._load(work))
+        if not await self.connections.wait_for_some(SHARE_SECONDS):
+            return Outcome(is_refused=True)
+        timing = Timing()
+        task = self._running[work.key] = asyncio.create_task(self._load(work, timing))
         task.add_done_callback(lambda _: self._running.pop(work.key))
         await asyncio.wait({task})
         if task.cancelled():
-            return ClusterError("the load was cancelled", hint=AGAIN_HINT)
+            return Outcome(ClusterError("the load was cancelled", hint=AGAIN_HINT))
         error = task.exception()
         if error is not None and not isinstance(error, DbrestoreError):
             raise error
-        return error
+        return Outcome(error, timing.times().tables)
 
-    async def _load(self, work: Load) -> None:
-        pool, loader = await self._hands.open()
+    async def _load(self, work: Load, timing: Timing) -> None:
+        loader = replace(await self._open_loader(), timing=timing, freezes=work.way is Way.WHOLE)
         for table in work.tables:
             loader.expect(table.parts)
-        async with one_session(pool) as connection:
+        async with self.connections.session() as connection:
             match work.way:
                 case Way.TOGETHER:
                     await loader.load_together(connection, work.tables)
                 case Way.CROWD:
                     await loader.load_crowd(connection, work.tables)
-                case Way.ALONE:
+                case Way.WHOLE | Way.PARTS:
                     [table] = work.tables
                     await loader.load(connection, table, table.parts)
 
@@ -180,7 +183,33 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
             _cancel(task)
         if running:
             await asyncio.wait(running)
-        await self._hands.stack.aclose()
+        await self.connections.close()
+        await self._stack.aclose()
+
+    async def _open_loader(self) -> Loader:
+        """What loads, opened when the first part comes. Raises a DbrestoreError; then the next one tries again."""
+        async with self._opening:
+            if self._loader is None:
+                given = self.assignment
+                async with AsyncExitStack() as stack:
+                    threads = stack.enter_context(ThreadPoolExecutor(given.connections, thread_name_prefix="encode"))
+                    storage = open_storage(given.source, given.source_settings, self._notify)
+                    self._loader = Loader(await stack.enter_async_context(storage), threads, given.preparation)
+                    self._stack = stack.pop_all()
+            return self._loader
+
+    def _open_pool(self) -> AbstractAsyncContextManager[asyncpg.Pool]:
+        given = self.assignment
+        return open_pool(
+            with_own_secrets(given.target),
+            1,
+            RunLock(given.holder, set()).check,
+            application=application_of(self._worker.name),
+            idle_seconds=IDLE_SECONDS,
+        )
+
+    def _notify(self, line: str) -> None:
+        self._worker.log_event(self.assignment.run, f"worker {self._worker.name}: {line}")
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from dbrestore.target.connect import cut, lost_writes, translate_errors
+from dbrestore.target.sql import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Set
 
     import asyncpg
+
+_QUERIES = load_queries("sessions.sql")
 
 
 @asynccontextmanager
@@ -27,3 +30,15 @@ async def one_session(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
             except BaseException:
                 cut(connection)
                 raise
+
+
+async def end_sessions(pool: asyncpg.Pool, prefix: str, ended: Set[str]) -> dict[str, int]:
+    """Have the server end this role's sessions whose application is one of ``ended``.
+
+    Returns how many there are of each application that begins with ``prefix``, those that are about to end among
+    them. Raises TargetError.
+    """
+    async with one_session(pool) as connection:
+        with translate_errors("counting the sessions of workers"):
+            found = await connection.fetch(_QUERIES["end_sessions"], prefix, list(ended))
+    return {row["application_name"]: row["sessions"] for row in found}

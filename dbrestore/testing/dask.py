@@ -62,6 +62,11 @@ class DaskCluster:
         """Stop all of them."""
         self._stack.close()
 
+    def add_worker(self) -> None:
+        """Start one more, and wait until it is at work."""
+        self._start_worker(self._stack)
+        self._wait_for_workers(sum(process.poll() is None for process in self.processes))
+
     def _start_worker(self, stack: ExitStack) -> None:
         options = ("--no-nanny", "--memory-limit", "0", "--host", HOST, "--local-directory", self._folder)
         self.processes.append(self._start(stack, "worker", self.address, *options, "--nthreads", self.threads))

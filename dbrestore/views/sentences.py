@@ -97,7 +97,7 @@ def time_lines(times: RestoreTimes) -> Iterator[str]:
     """Where the time went."""
     yield f"time: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in times.stages.items())}"
     total = times.total
-    if not total.waiting_for_server:  # nothing was loaded, or workers elsewhere did it
+    if not total.waiting_for_server:  # nothing was loaded
         return
     yield (
         f"in all jobs together: waiting for storage {total.waiting_for_storage:.1f} s, for decoding "

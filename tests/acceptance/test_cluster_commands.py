@@ -39,10 +39,15 @@ COPYING = f"{CONNECTED} AND query LIKE 'COPY%' AND state = 'active'"
 WORKERS = (
     f"SELECT string_agg(DISTINCT application_name, ',' ORDER BY application_name) {SESSIONS} AND query LIKE 'COPY%'"
 )
-SLOWLY = """
-    CREATE FUNCTION slowly() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN true; END $$;
-    ALTER TABLE books ADD CONSTRAINT slowly CHECK (slowly()) NOT VALID;
+HOLD = """
+    SELECT lo_create(77);
+    CREATE FUNCTION hold() RETURNS bool LANGUAGE plpgsql AS $$
+        BEGIN WHILE EXISTS (SELECT FROM pg_largeobject_metadata) LOOP PERFORM pg_sleep(0.01); END LOOP; RETURN true; END
+    $$;
+    ALTER TABLE books ADD CONSTRAINT hold CHECK (hold()) NOT VALID;
 """
+"""Let no book in until a large object is gone."""
+LET_GO = "SELECT lo_unlink(77)"
 WAIT_SECONDS = 120
 
 
@@ -66,7 +71,7 @@ def wait_for(database: Database, query: str, found: str) -> None:
 @contextmanager
 def restoring(export: Path, database: Database, *options: object) -> Iterator[subprocess.Popen[str]]:
     """A restore in a group of processes of its own, in the middle of two COPYs."""
-    database.execute(SLOWLY)
+    database.execute(HOLD)
     command = [COMMAND, "restore", str(export), "--dsn", database.dsn, "--jobs", "2", *map(str, options)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -90,14 +95,16 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(export: Path, d
         workers = workers_of(process)
         assert len(workers) == 2
         workers[0].kill()
+        database.execute(LET_GO)
         out, told = process.communicate(timeout=WAIT_SECONDS)
     assert (process.returncode, out) == (0, ""), told
     lines = told.splitlines()
-    assert re.fullmatch(r"2 Dask workers with 1 connections each; dashboard: http://127\.0\.0\.1:\d+/status", lines[0])
+    assert re.fullmatch(r"2 Dask workers with 2 connections; dashboard: http://127\.0\.0\.1:\d+/status", lines[0])
     [gone] = [line for line in lines if "is gone" in line]
     assert re.fullmatch(r"the worker tls://127\.0\.0\.1:\d+ is gone: another one loads its parts", gone)
-    assert lines[-2].startswith("restored 2 tables, 520 rows (")
-    assert lines[-1].startswith("time: listing ")
+    assert lines[-3].startswith("restored 2 tables, 520 rows (")
+    assert lines[-2].startswith("time: listing ")
+    assert lines[-1].startswith("in all jobs together: waiting for storage ")
     assert "Traceback" not in told
     assert (database.execute(COUNTS), database.execute(KEYS)) == (LOADED, keys)
 
@@ -126,7 +133,7 @@ def test_what_a_killed_coordinator_leaves_is_ended_by_the_workers_and_gone_on_wi
         wait_for(database, COPYING, "0")
         assert [worker.poll() for worker in cluster.processes] == [None, None]
         assert "not running" in run("status", "--dsn", database.dsn).stdout
-        database.execute("ALTER TABLE books DROP CONSTRAINT slowly")
+        database.execute(LET_GO)
         options = ["--dask", cluster.address, "--jobs", 2, "--resume"]
         resumed = run("restore", export, "--dsn", database.dsn, *options)
     assert resumed.returncode == 0, resumed.stderr

@@ -8,6 +8,7 @@ import pytest
 from dbrestore.cluster.options import ClusterOptions
 from dbrestore.testing.dask import DaskCluster
 from dbrestore.testing.s3 import CLIENT_ENVIRONMENT
+from tests.integration import round_trip
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -23,11 +24,12 @@ def dask_cluster() -> Iterator[DaskCluster]:
 
 
 @pytest.fixture(params=["here", "dask"])
-def cluster(request: pytest.FixtureRequest) -> ClusterOptions | None:
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """What loads: this process, or a cluster."""
-    if request.param == "here":
-        return None
-    return ClusterOptions(scheduler=request.getfixturevalue("dask_cluster").address, may_add_connections=True)
+    if request.param == "dask":
+        scheduler = request.getfixturevalue("dask_cluster").address
+        monkeypatch.setattr(round_trip, "CLUSTER", ClusterOptions(scheduler=scheduler, may_add_connections=True))
+    return str(request.param)
 
 
 @pytest.fixture

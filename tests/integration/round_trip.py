@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from pydantic import SecretStr
 
 from dbrestore.events import Level
@@ -29,6 +30,16 @@ if TYPE_CHECKING:
     from dbrestore.testing.databases import Database
 
 DEFAULT_POLICY = Policy()
+CLUSTER: ClusterOptions | None = None
+"""What loads where a test does not say it; see the fixture ``engine``."""
+
+on_both_engines = pytest.mark.usefixtures("engine")
+"""For tests of restores: they run in this process, and again in a cluster.
+
+It is not for what the coordinator does alone, before the first load and after the last: plans and their problems,
+taking down and putting back, sequences, views, verification. Nor for what one encoder or the reader of Parquet says
+of many values, since both engines load by the same ``Loader``; nor for roles without a journal, which a cluster needs.
+"""
 
 
 async def export_database(database: Database, folder: Path, *, rows_per_part: int = 100_000) -> Path:
@@ -64,7 +75,7 @@ async def restore_export(
             retry_for=retry_for,
             jobs=jobs,
             schema=schema,
-            cluster=cluster,
+            cluster=cluster or CLUSTER,
         ),
         Progress([Lines(said, Level.VERBOSE if verbose else Level.NORMAL)]),
     )

@@ -4,6 +4,7 @@ import asyncio
 import io
 import signal
 import sys
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import dask
@@ -22,6 +23,7 @@ from dbrestore.simulate import open_destination, simulate
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.testing.dask import DaskCluster
 from dbrestore.views.lines import Lines
+from tests.integration.certificates import Authority
 from tests.integration.locked_rows import locked_rows
 from tests.integration.owner import create_owner
 from tests.integration.round_trip import (
@@ -33,8 +35,10 @@ from tests.integration.round_trip import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    import asyncpg
 
     from dbrestore.testing.databases import Database, MakeDatabase
     from dbrestore.testing.s3 import S3Server
@@ -46,7 +50,8 @@ ROWS = """
     INSERT INTO shelves SELECT generate_series(1, 50);
     INSERT INTO books SELECT n, 'book ' || n FROM generate_series(1, 800) AS n;
 """
-BOUND = "SELECT count(*)::int FROM pg_stat_activity WHERE application_name LIKE 'dbrestore worker %' AND datname = "
+SESSIONS = "FROM pg_stat_activity WHERE application_name LIKE 'dbrestore worker %' AND datname = current_database()"
+COPYING = f"{SESSIONS} AND state = 'active' AND query LIKE 'COPY%'"
 
 
 @pytest.fixture
@@ -131,11 +136,76 @@ async def test_workers_have_no_more_connections_than_there_are_jobs(
 ) -> None:
     async with locked_rows(target, "books") as let_go:
         restored = running(export, target, dask_cluster, jobs=5)
-        await wait_for_sessions(target, 4, copying=True)
-        assert await fetch(target, f"{BOUND}'{target.name}'") == [(4,)]
+        await wait_for_sessions(target, 5, copying=True)
+        assert await fetch(target, f"SELECT count(*)::int {SESSIONS}") == [(5,)]
         await let_go()
         said = await restored
-    assert "2 Dask workers with 2 connections each; dashboard: http://127.0.0.1:" in said
+    assert "2 Dask workers with 5 connections; dashboard: http://127.0.0.1:" in said
+
+
+@asynccontextmanager
+async def most_sessions(database: Database) -> AsyncIterator[list[int]]:
+    """How many sessions of workers there were at once, while the block lasts."""
+    seen = [0]
+
+    async def look() -> None:
+        async with database.connect() as connection:
+            while True:
+                seen[0] = max(seen[0], await connection.fetchval(f"SELECT count(*)::int {SESSIONS}"))
+                await asyncio.sleep(0.002)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield seen
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+PART_LOCK = 78
+LOCKED_PARTS = f"""
+    CREATE FUNCTION wait(part int) RETURNS bool LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_advisory_xact_lock_shared({PART_LOCK}, part); RETURN true; END $$;
+    ALTER TABLE books ADD CONSTRAINT wait CHECK (wait((id - 1) / 20)) NOT VALID;
+"""
+LOCK_PARTS = f"SELECT pg_advisory_lock({PART_LOCK}, part) FROM generate_series(0, 39) AS part"
+WAITING_PARTS = f"SELECT objid::int FROM pg_locks WHERE classid = {PART_LOCK} AND NOT granted"
+
+
+async def wait_for_copies(locks: asyncpg.Connection, workers: int) -> None:
+    """Let one part after the other go until two are in the middle of their COPY, of so many workers."""
+    while True:
+        names = await locks.fetch(f"SELECT application_name {COPYING}")
+        parts = await locks.fetch(WAITING_PARTS)
+        if len(names) == len(parts) == 2:
+            if len(set(names)) == workers:
+                return
+            await locks.execute(f"SELECT pg_advisory_unlock({PART_LOCK}, {parts[0][0]})")
+        await asyncio.sleep(0.2)
+
+
+async def test_workers_that_come_and_go_have_no_more_connections_than_there_are_jobs(
+    source: Database, target: Database, tmp_path: Path
+) -> None:
+    export = await export_database(source, tmp_path, rows_per_part=20)
+    target.execute(LOCKED_PARTS)
+    with DaskCluster(workers=1) as cluster:
+        async with target.connect() as locks, most_sessions(target) as seen:
+            await locks.execute(LOCK_PARTS)
+            restored = running(export, target, cluster)
+            await wait_for_copies(locks, workers=1)
+            cluster.add_worker()
+            await wait_for_copies(locks, workers=2)
+            cluster.processes[0].send_signal(signal.SIGKILL)
+            await wait_for_copies(locks, workers=1)
+            cluster.add_worker()
+            await wait_for_copies(locks, workers=2)
+            cluster.add_worker()  # for which no connection is left
+            await locks.execute("SELECT pg_advisory_unlock_all()")
+            await restored
+    assert seen == [2]
+    target.execute("ALTER TABLE books DROP CONSTRAINT wait")
+    assert await find_differences(source, target) == []
 
 
 async def test_a_cancelled_restore_leaves_nothing_at_work(
@@ -163,6 +233,37 @@ async def test_workers_read_an_export_in_s3_by_themselves(
         cluster = ClusterOptions(scheduler=dask_cluster.address, source=settings)
         connection = ConnectionSettings(SecretStr(target.dsn))
         await restore(storage, connection, RestoreOptions(jobs=2, cluster=cluster), Progress([Lines(said)]))
+    assert await find_differences(source, target) == []
+
+
+def protection(folder: Path) -> dict[str, str]:
+    """Dask's configuration for processes that talk by TLS alone, with a certificate for each role."""
+    folder.mkdir()
+    authority = Authority(folder, "authority")
+    settings = {"distributed.comm.require-encryption": "True", "distributed.comm.tls.ca-file": str(authority.root)}
+    for role in ("scheduler", "worker", "client"):
+        issued = authority.issue(role, "127.0.0.1")
+        settings[f"distributed.comm.tls.{role}.cert"] = str(issued.certificate)
+        settings[f"distributed.comm.tls.{role}.key"] = str(issued.key)
+    return settings
+
+
+def as_environment(settings: dict[str, str]) -> dict[str, str]:
+    """Settings of Dask, as it reads them where no file has them."""
+    return {f"DASK_{name.replace('.', '__').replace('-', '_').upper()}": value for name, value in settings.items()}
+
+
+async def test_a_cluster_that_talks_by_tls_loads_for_those_alone_whom_it_trusts(
+    source: Database, export: Path, target: Database, tmp_path: Path
+) -> None:
+    ours, theirs = protection(tmp_path / "ours"), protection(tmp_path / "theirs")
+    with dask.config.set(ours), DaskCluster(workers=1, environment=as_environment(ours)) as cluster:
+        assert cluster.address.startswith("tls://")
+        for settings in (dict.fromkeys(ours), theirs):
+            with dask.config.set(settings), pytest.raises(ClusterError, match="no Dask scheduler at tls://") as caught:
+                await running(export, target, cluster)
+            assert "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT" in str(caught.value.hint)
+        await running(export, target, cluster)
     assert await find_differences(source, target) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 from dbrestore import load
 from dbrestore.errors import DataError
 from dbrestore.running import Unfinished
-from tests.integration.round_trip import export_database, fetch, restore_export
+from tests.integration.round_trip import export_database, fetch, on_both_engines, restore_export
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,7 @@ async def export_crowd(database: Database, folder: Path) -> Path:
     return exported
 
 
+@on_both_engines
 async def test_many_small_tables_share_transactions(database: Database, tmp_path: Path) -> None:
     exported = await export_crowd(database, tmp_path)
     await restore_export(exported, database, jobs=1)
@@ -42,6 +43,7 @@ async def test_many_small_tables_share_transactions(database: Database, tmp_path
     assert (transactions, rows) == (4, TABLES * 5)
 
 
+@on_both_engines
 async def test_what_one_of_them_refuses_is_shown_with_its_place_and_loaded_by_the_next_run(
     database: Database, tmp_path: Path
 ) -> None:

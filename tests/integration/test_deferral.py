@@ -31,6 +31,7 @@ from tests.integration.round_trip import (
     export_database,
     fetch,
     find_differences,
+    on_both_engines,
     plan_restore,
     restore_export,
     wait_for_sessions,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from dbrestore.cluster.options import ClusterOptions
     from dbrestore.plan import Plan
     from dbrestore.testing.databases import Database, MakeDatabase
 
@@ -296,12 +296,12 @@ HENS = """
 """
 
 
+@on_both_engines
 @pytest.mark.parametrize("timing", ["", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED"])
 @pytest.mark.parametrize("policy", [Policy(), ORDERED])
 async def test_cycles_of_keys_are_loaded(
     timing: str,
     policy: Policy,
-    cluster: ClusterOptions | None,
     pair: tuple[Database, Database],
     tmp_path: Path,
 ) -> None:
@@ -310,7 +310,7 @@ async def test_cycles_of_keys_are_loaded(
     rows = HENS + "INSERT INTO chicks VALUES (1, 1)"
     exported, role = await export_into(source, target, tmp_path, schema, rows, rows_per_part=5)
     before = fingerprint(target)
-    plan, _ = await restore_export(exported, target, user=role, policy=policy, cluster=cluster)
+    plan, _ = await restore_export(exported, target, user=role, policy=policy)
     assert await find_differences(source, target) == []
     assert fingerprint(target) == before
     if policy == ORDERED:
@@ -328,6 +328,7 @@ async def test_a_cycle_that_cannot_be_opened_is_a_problem(pair: tuple[Database, 
     assert problem.message.startswith("foreign keys form a cycle: public.")
 
 
+@on_both_engines
 async def test_a_row_that_breaks_a_deferred_key_of_a_cycle_leaves_nothing_of_it(
     pair: tuple[Database, Database], tmp_path: Path
 ) -> None:
@@ -347,6 +348,7 @@ async def test_a_row_that_breaks_a_deferred_key_of_a_cycle_leaves_nothing_of_it(
     assert await fetch(target, "SELECT id FROM hens UNION ALL SELECT id FROM eggs") == []
 
 
+@on_both_engines
 async def test_unchecked_keys_let_every_row_in_and_that_is_said(
     pair: tuple[Database, Database], tmp_path: Path
 ) -> None:
@@ -357,7 +359,7 @@ async def test_unchecked_keys_let_every_row_in_and_that_is_said(
     target.execute(CYCLE.format("", ""))
     before = fingerprint(target)
     _, said = await restore_export(exported, target, policy=UNCHECKED)
-    assert said.startswith("warning: the foreign keys from and to 2 tables are not checked")
+    assert "warning: the foreign keys from and to 2 tables are not checked" in said
     assert await find_differences(source, target) == []
     assert fingerprint(target) == before
 

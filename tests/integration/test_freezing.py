@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbrestore import load
+from dbrestore.cluster.options import ClusterOptions
 from dbrestore.planning.choices import IfNotEmpty
 from dbrestore.target.catalog import read_catalog
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from dbrestore.testing.dask import DaskCluster
     from dbrestore.testing.databases import Database
 
 FROZEN_BITS = 0x0300
 """HEAP_XMIN_FROZEN, src/include/access/htup_details.h."""
 ITEMS = "CREATE TABLE items (id int, word text)"
 FILL = "INSERT INTO items SELECT n, md5(n::text) FROM generate_series(1, 300) AS n"
+FILL_MUCH = "INSERT INTO items SELECT n, md5(n::text) || md5(n || 'b') FROM generate_series(1, 60000) AS n"
+"""More than FREEZE_BYTES, which is not another in the processes of workers."""
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +129,19 @@ async def test_a_table_with_a_trigger_is_left_as_it_is(database: Database) -> No
             assert not await make_new(connection, items)
             await connection.execute("ALTER TABLE items DISABLE TRIGGER t")
             assert await make_new(connection, items)
+
+
+@pytest.mark.parametrize("rows_per_part", [60000, 30000])
+async def test_a_worker_freezes_what_it_loads_as_a_whole(
+    rows_per_part: int, database: Database, tmp_path: Path, dask_cluster: DaskCluster
+) -> None:
+    database.execute(f"{ITEMS}; {FILL_MUCH}")
+    exported = await export_database(database, tmp_path, rows_per_part=rows_per_part)
+    assert min(part.stat().st_size for part in exported.rglob("*.parquet")) >= 1024**2
+    database.execute("TRUNCATE items")
+    await restore_export(exported, database, cluster=ClusterOptions(scheduler=dask_cluster.address))
+    assert await is_frozen(database) == (rows_per_part == 60000)
+    assert await count(database) == 60000
 
 
 async def test_a_table_that_somebody_is_reading_is_not_waited_for(database: Database, tmp_path: Path) -> None:

@@ -21,12 +21,18 @@ from dbrestore.errors import (
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
 from dbrestore.wire.registry import CopyFormat
 from tests.integration.locked_rows import locked_rows
-from tests.integration.round_trip import DEFAULT_POLICY, export_database, fetch, restore_export, wait_for_sessions
+from tests.integration.round_trip import (
+    DEFAULT_POLICY,
+    export_database,
+    fetch,
+    on_both_engines,
+    restore_export,
+    wait_for_sessions,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dbrestore.cluster.options import ClusterOptions
     from dbrestore.testing.databases import Database
 
 ORDERED = Policy(ForeignKeys.ORDERED)
@@ -61,10 +67,9 @@ async def failure(
     jobs: int = 1,
     user: str | None = None,
     policy: Policy = DEFAULT_POLICY,
-    cluster: ClusterOptions | None = None,
 ) -> DbrestoreError:
     with pytest.raises(DbrestoreError) as caught:
-        await restore_export(exported, database, jobs=jobs, user=user, policy=policy, cluster=cluster)
+        await restore_export(exported, database, jobs=jobs, user=user, policy=policy)
     return caught.value
 
 
@@ -227,6 +232,7 @@ async def test_a_long_value_is_cut_in_the_message(kind: str, reason: str, databa
     assert len(error.message) < 1000
 
 
+@on_both_engines
 @pytest.mark.parametrize(
     ("identity", "constraint", "shown"),
     [
@@ -240,7 +246,6 @@ async def test_a_row_that_a_constraint_refuses_is_shown_with_its_place(
     identity: str,
     constraint: str,
     shown: str,
-    cluster: ClusterOptions | None,
     database: Database,
     tmp_path: Path,
 ) -> None:
@@ -248,7 +253,7 @@ async def test_a_row_that_a_constraint_refuses_is_shown_with_its_place(
     table = "CREATE TABLE ids (id int PRIMARY KEY);"
     target = f"{table} CREATE TABLE items (id int {constraint}, word text)"
     exported = await export_into(database, tmp_path, table + ids + items(identity=identity), target)
-    error = await failure(exported, database, policy=ORDERED, cluster=cluster)
+    error = await failure(exported, database, policy=ORDERED)
     assert isinstance(error, ConstraintError)
     assert error.exit_code == 5
     assert error.message.startswith(f"public.items, {second_part(exported)}")
@@ -274,6 +279,7 @@ async def test_a_row_that_a_trigger_refuses_is_shown_with_its_place_and_hint(
     assert error.hint == "try 143"
 
 
+@on_both_engines
 async def test_rows_of_one_copy_of_several_parts_are_counted_in_their_part(database: Database, tmp_path: Path) -> None:
     target = "CREATE TABLE items (id int PRIMARY KEY REFERENCES items, word char(3))"
     exported = await export_into(database, tmp_path, items("'long'"), target)
@@ -293,6 +299,7 @@ async def test_a_part_that_is_cut_off_stops_the_restore_before_it_begins(databas
     assert await rows_by_part(database) == [0, 0, 0]
 
 
+@on_both_engines
 async def test_a_part_with_damaged_pages_is_rolled_back(database: Database, tmp_path: Path) -> None:
     exported = await export_into(database, tmp_path, items(), "CREATE TABLE items (id int, word text)")
     part = parts(exported)[1]
@@ -335,6 +342,7 @@ async def test_rows_that_are_too_large_for_each_other_are_loaded_one_part_after_
     assert await fetch(database, "SELECT count(*), sum(id) FROM items") == [(300, 45150)]
 
 
+@on_both_engines
 async def test_a_connection_that_the_server_ends_is_an_error_that_says_why(database: Database, tmp_path: Path) -> None:
     exported = await export_into(database, tmp_path, items(), SLOWLY)
     work = asyncio.create_task(restore_export(exported, database, jobs=2, retry_for=0))
@@ -346,6 +354,7 @@ async def test_a_connection_that_the_server_ends_is_an_error_that_says_why(datab
     assert await rows_by_part(database) == [0, 0, 0]
 
 
+@on_both_engines
 async def test_failures_of_several_tables_leave_nothing_of_either(database: Database, tmp_path: Path) -> None:
     words = "AS SELECT n AS id, 'word' AS word FROM generate_series(1, 300) AS n;"
     exported = await export_into(
@@ -362,6 +371,7 @@ async def test_failures_of_several_tables_leave_nothing_of_either(database: Data
     assert await fetch(database, "SELECT * FROM others") == []
 
 
+@on_both_engines
 async def test_what_was_loaded_before_a_failure_stays(database: Database, tmp_path: Path) -> None:
     done = "CREATE TABLE done (id int PRIMARY KEY);"
     exported = await export_into(

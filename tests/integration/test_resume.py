@@ -18,6 +18,7 @@ from tests.integration.round_trip import (
     export_database,
     fetch,
     find_differences,
+    on_both_engines,
     restore_export,
     wait_for_sessions,
 )
@@ -25,7 +26,6 @@ from tests.integration.round_trip import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dbrestore.cluster.options import ClusterOptions
     from dbrestore.testing.databases import Database, MakeDatabase
 
 RESUME, RESTART = Unfinished.RESUME, Unfinished.RESTART
@@ -92,15 +92,16 @@ def told_parts(said: str) -> set[str]:
     return set(re.findall(r"rows of (\S+\.parquet)", said))
 
 
+@on_both_engines
 @pytest.mark.parametrize("policy", [Policy(keys) for keys in ForeignKeys])
 async def test_a_resumed_run_loads_what_was_not_loaded_and_nothing_twice(
-    policy: Policy, cluster: ClusterOptions | None, source: Database, export: Path, target: Database
+    policy: Policy, source: Database, export: Path, target: Database
 ) -> None:
     keys = await fetch(target, KEYS)
-    await leave_half(export, target, policy, cluster=cluster)
+    await leave_half(export, target, policy)
     [(loaded,)] = await fetch(target, LOADED_PARTS)
     assert 0 < loaded < 6
-    _, said = await restore_export(export, target, unfinished=RESUME, policy=policy, cluster=cluster, verbose=True)
+    _, said = await restore_export(export, target, unfinished=RESUME, policy=policy, verbose=True)
     assert f"going on: {loaded} of 6 parts" in said
     assert len(told_parts(said)) == 6 - loaded
     assert await find_differences(source, target) == []
@@ -123,6 +124,7 @@ async def test_without_an_unfinished_run_a_resumed_one_just_begins(
     assert await find_differences(source, target) == []
 
 
+@on_both_engines
 async def test_a_restart_empties_what_was_loaded_and_begins_anew(
     source: Database, export: Path, target: Database
 ) -> None:
@@ -137,6 +139,7 @@ async def test_a_restart_empties_what_was_loaded_and_begins_anew(
     assert (await fetch(target, KEYS), await fetch(target, JOURNAL)) == (keys, [(0,)])
 
 
+@on_both_engines
 async def test_a_restart_does_not_empty_a_table_that_had_rows_and_kept_them(export: Path, target: Database) -> None:
     target.execute("INSERT INTO shelves VALUES (1000)")
     target.execute("INSERT INTO books SELECT n, 1000 FROM generate_series(-9, 0) AS n")
@@ -163,6 +166,7 @@ async def problems_of_restart(export: Path, target: Database) -> DbrestoreError:
     return caught.value
 
 
+@on_both_engines
 async def test_tables_that_were_skipped_stay_so(export: Path, target: Database) -> None:
     target.execute("INSERT INTO shelves SELECT n, 'mine' FROM generate_series(1, 50) AS n")
     await leave_half(export, target, if_not_empty=IfNotEmpty.SKIP)
@@ -221,6 +225,7 @@ async def test_a_run_that_had_loaded_nothing_is_undone_and_begun_anew(
     assert await fetch(target, KEYS) == keys
 
 
+@on_both_engines
 async def test_an_emptying_that_was_interrupted_is_done_before_the_new_beginning(
     source: Database, export: Path, target: Database
 ) -> None:
@@ -231,6 +236,7 @@ async def test_an_emptying_that_was_interrupted_is_done_before_the_new_beginning
     assert await find_differences(source, target) == []
 
 
+@on_both_engines
 async def test_the_journal_stays_until_the_verification_is_passed(
     source: Database, export: Path, target: Database
 ) -> None:

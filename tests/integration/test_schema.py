@@ -20,7 +20,14 @@ from dbrestore.errors import (
 from dbrestore.running import Unfinished
 from dbrestore.testing.sample import Sample, data_sql, schema_sql
 from dbrestore.testing.schema_text import dump_schema
-from tests.integration.round_trip import abort_restore, export_database, fetch, find_differences, restore_export
+from tests.integration.round_trip import (
+    abort_restore,
+    export_database,
+    fetch,
+    find_differences,
+    on_both_engines,
+    restore_export,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +89,7 @@ def source(make_database: MakeDatabase) -> Database:
     return database
 
 
+@on_both_engines
 @pytest.mark.parametrize("form", ["custom", "directory"])
 async def test_an_empty_database_becomes_what_the_source_is(
     source: Database, database: Database, tmp_path: Path, form: str

@@ -41,6 +41,18 @@ async def test_a_copy_waits_for_the_storage_for_the_client_and_for_the_server() 
     assert times.waiting_for_server >= 3 * TICK
 
 
+def test_copies_of_another_process_count_as_this_ones_do() -> None:
+    timing = Timing()
+    with timing.loading():
+        time.sleep(TICK)
+        timing.add_copies({7: TableTimes(waiting_for_storage=1.0), 8: TableTimes(decoding=2.0)})
+        timing.add_copies({7: TableTimes(waiting_for_storage=0.5)})
+        timing.add_copies({})
+    times = timing.times()
+    assert times.tables == {7: TableTimes(waiting_for_storage=1.5), 8: TableTimes(decoding=2.0)}
+    assert times.stages[Stage.LOADING] >= TICK
+
+
 def test_decoding_and_encoding_are_timed_apart_though_one_pulls_the_other() -> None:
     clock = CopyClock()
     encoded = [chunk for batch in clock.decode(slowly(1, 2)) for chunk in clock.encode(slowly(batch, batch, batch))]
