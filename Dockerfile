@@ -4,6 +4,9 @@ ARG PYTHON_VERSION=3.13
 
 FROM python:${PYTHON_VERSION}-slim AS build
 WORKDIR /source
+# For the encoder that is written in C.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
 COPY pyproject.toml README.md LICENSE ./
 COPY dbrestore dbrestore
 # --only-binary: a platform without wheels fails here, at once, rather than in a compiler that is not there.

@@ -16,7 +16,7 @@ help: ## Show this list
 
 venv: $(STAMP) ## Make the virtual environment and install everything in it
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml dbrestore/wire/_rows.c
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later with ensurepip is needed; set PYTHON" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'

@@ -21,6 +21,7 @@ from benchmarks.backend import load_cost
 from benchmarks.measuring import measure
 from benchmarks.tables import FILL_LINEITEM, FILL_TWELVE_COLUMNS, LINEITEM, TWELVE_COLUMNS
 from dbrestore.export.rows import read_batches
+from dbrestore.memory import use_little_memory
 from dbrestore.planning.columns import match_columns
 from dbrestore.target.catalog import read_catalog
 from dbrestore.testing.databases import Database, create_database
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
+    use_little_memory()
     with PostgresServer.start(SERVER_SETTINGS) as server:
         for name, (schema, fill) in TABLES.items():
             with tempfile.TemporaryDirectory() as folder:

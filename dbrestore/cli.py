@@ -11,6 +11,7 @@ import json
 import shutil
 import sys
 from contextlib import asynccontextmanager, contextmanager
+from importlib.util import find_spec
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
@@ -21,7 +22,7 @@ from dbrestore import __version__
 from dbrestore.configuration import CONFIG
 from dbrestore.console import complain, print_lines, run_work
 from dbrestore.errors import DbrestoreError, UsageError, raise_problems
-from dbrestore.memory import choose_allocator
+from dbrestore.memory import set_up_libraries
 from dbrestore.options import (
     AWS,
     BUILDS,
@@ -416,7 +417,10 @@ async def _opened(source: str, settings: Settings, notify: Notify = _note) -> As
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"dbrestore {__version__}")
+        without = (
+            "" if find_spec("dbrestore.wire._rows") else " (without its compiled encoder: no C compiler was there)"
+        )
+        typer.echo(f"dbrestore {__version__}{without}")
         raise typer.Exit
 
 
@@ -432,7 +436,7 @@ def _common(
 def main() -> NoReturn:
     """The command ``dbrestore``."""
     hide_passwords()
-    choose_allocator()
+    set_up_libraries()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal or file whose encoding lacks a letter of a name is no reason to end without the rest.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -126,10 +126,16 @@ def _string_columns(schema: pq.ParquetSchema, places: Collection[int]) -> list[s
 def _check_references(batch: pa.RecordBatch) -> None:
     """pyarrow does not look whether a dictionary has what is referred to, and its kernels rely on that."""
     for name, array in zip(batch.schema.names, batch.columns, strict=True):
-        if pa.types.is_dictionary(array.type):
-            extent = pc.min_max(array.indices).as_py()
-            if extent["max"] is not None and not 0 <= extent["min"] <= extent["max"] < len(array.dictionary):
-                raise OSError(f"a value of {name} is none of the {len(array.dictionary)} of its dictionary")
+        if pa.types.is_dictionary(array.type) and not _is_within(array.indices, len(array.dictionary)):
+            raise OSError(f"a value of {name} is none of the {len(array.dictionary)} of its dictionary")
+
+
+def _is_within(indices: pa.Array, size: int) -> bool:
+    """Whether all are from 0 to below ``size``; a negative one is above that without its sign."""
+    if indices.null_count:
+        indices = indices.drop_null()
+    numbers = indices.to_numpy(zero_copy_only=True)
+    return bool(numbers.view(f"u{numbers.itemsize}").max(initial=0) < max(size, not len(numbers)))
 
 
 def _split_repeated(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dbrestore.wire import compiled
 from dbrestore.wire.fields import named
 from dbrestore.wire.joining import encode_pieces, join_rows, lone_row
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from dbrestore.wire.cells import Cell
     from dbrestore.wire.fields import Field
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0"
@@ -26,15 +29,26 @@ COPY_LIMIT = 2**20
 """Bytes of a single row above which its texts are not copied to be joined."""
 
 
+@dataclass(frozen=True, slots=True)
+class BinaryColumn:
+    """A column of the target and what makes its fields."""
+
+    name: str
+    encode: Callable[[pa.Array], Field]
+    cell: Cell | None = None
+    """How ``_rows`` writes it by itself, if it does."""
+
+
 class BinaryEncoder:
     """Turns record batches into the stream of ``COPY … FROM STDIN (FORMAT binary)``."""
 
     header = HEADER
     trailer = TRAILER
 
-    def __init__(self, columns: Sequence[tuple[str, Callable[[pa.Array], Field]]]) -> None:
-        """``columns`` are names with their encoders, in the order of the COPY's column list."""
+    def __init__(self, columns: Sequence[BinaryColumn]) -> None:
+        """``columns`` are in the order of the COPY's column list."""
         self._columns = tuple(columns)
+        self._compiled = [compiled.CompiledColumn(column.name, column.encode, column.cell) for column in columns]
 
     def encode(self, batch: pa.RecordBatch) -> Iterator[pa.Buffer]:
         """The rows of ``batch``, whose columns are in the order of the encoder's.
@@ -46,13 +60,14 @@ class BinaryEncoder:
         return encode_pieces(batch, JOIN_LIMIT, self._encode)
 
     def _encode(self, batch: pa.RecordBatch) -> pa.Buffer:
+        if compiled.IS_THERE and self._compiled:
+            return compiled.join_columns(self._compiled, batch)
         return join_rows(self._fields(batch), batch.num_rows, large=batch.nbytes > JOIN_LIMIT)
 
     def _fields(self, batch: pa.RecordBatch) -> list[Field]:
-        columns = zip(self._columns, batch.columns, strict=True)
-        return [_encode_column(name, encode, array) for (name, encode), array in columns]
+        return [_field(column, array) for column, array in zip(self._columns, batch.columns, strict=True)]
 
 
-def _encode_column(name: str, encode: Callable[[pa.Array], Field], array: pa.Array) -> Field:
-    with named(name):
-        return encode(array)
+def _field(column: BinaryColumn, array: pa.Array) -> Field:
+    with named(column.name):
+        return column.encode(array)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dbrestore.wire.sources import plain_source
 
@@ -220,3 +221,24 @@ def slices(pieces: pa.Array, starts: Array) -> pa.Array:
     offsets, data = string_buffers(pieces)
     bounds = np.ascontiguousarray(offsets[starts], np.int32)
     return pa.Array.from_buffers(pa.binary(), len(starts) - 1, [None, pa.py_buffer(bounds), pa.py_buffer(data)])
+
+
+def payloads(field: Field) -> pa.Array:
+    """The payload of each row as binary or string, null where it is NULL."""
+    if isinstance(field, FixedField):
+        return _with_nulls(field.values, field.valid)
+    if field.prefix is None:
+        return field.values
+    valid = validity(field.values)
+    prefixes = np.broadcast_to(field.prefix, len(field.values) if valid is None else int(valid.sum()))
+    return pc.binary_join_element_wise(
+        _with_nulls(prefixes, valid), field.values.cast(pa.binary()), pa.scalar(b"", pa.binary())
+    )
+
+
+def _with_nulls(values: Array, valid: Array | None) -> pa.Array:
+    if valid is None:
+        return from_rows(values)
+    _, offsets, data = where_valid(values, valid).buffers()
+    bits = pa.py_buffer(np.packbits(valid, bitorder="little"))
+    return pa.Array.from_buffers(pa.binary(), len(valid), [bits, offsets, data])

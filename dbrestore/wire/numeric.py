@@ -63,7 +63,7 @@ def numeric_text_encoder(typmod: int) -> Callable[[pa.Array], Field]:
 
     It raises UnencodableError for any other text, and for a value that the typmod's scale would round.
     """
-    max_scale = _typmod_scale(typmod)
+    max_scale = typmod_scale(typmod)
 
     def encode(array: pa.Array) -> Field:
         valid = validity(array)
@@ -85,7 +85,7 @@ def numeric_decimal_encoder(typmod: int) -> Callable[[pa.Array], Field]:
 
     def encode(array: pa.Array) -> Field:
         precision, scale = array.type.precision, array.type.scale
-        if precision > INT64_DECIMALS - DIGIT_DECIMALS or not 0 <= scale <= _typmod_scale(typmod):
+        if precision > INT64_DECIMALS - DIGIT_DECIMALS or not 0 <= scale <= typmod_scale(typmod):
             texts = [None if value is None else f"{value:f}" for value in array.to_pylist()]
             return encode_text(pa.array(texts, pa.string()))
         return fixed_field(array.cast(pa.decimal128(precision, scale)), _parse_decimals)
@@ -99,8 +99,8 @@ def numeric_integer_encoder(typmod: int) -> Callable[[pa.Array], Field]:
     return lambda array: encode_text(array.cast(pa.string()))
 
 
-def _typmod_scale(typmod: int) -> int:
-    """numeric_typmod_scale: eleven bits, negative from PostgreSQL 15 on; MAX_SCALE where there is no typmod."""
+def typmod_scale(typmod: int) -> int:
+    """numerictypmod_scale: eleven bits, negative from PostgreSQL 15 on; MAX_SCALE where there is no typmod."""
     return MAX_SCALE if typmod < TYPMOD_HEADER else ((typmod - TYPMOD_HEADER & 0x7FF) ^ 0x400) - 0x400
 
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from dbrestore.wire import bits, hexadecimal, hstores, intervals, network, numeric, scalars, temporal, vectors
 from dbrestore.wire.arrays import array_encoder
-from dbrestore.wire.binary import BinaryEncoder
+from dbrestore.wire.binary import BinaryColumn, BinaryEncoder
+from dbrestore.wire.cells import find_cell
 from dbrestore.wire.distinct import from_source
 from dbrestore.wire.fields import Field
 from dbrestore.wire.sources import plain_type
@@ -239,8 +240,13 @@ def stream_encoder(columns: Sequence[WireColumn], copy_format: CopyFormat) -> St
     """The encoder of parts with these columns, in the order of the COPY's column list."""
     if copy_format is CopyFormat.TEXT:
         return TextEncoder([_text_column(column) for column in columns])
-    encoders = [(column.name, find_encoder(column.source, column.target)) for column in columns]
-    return BinaryEncoder([(name, encoder) for name, encoder in encoders if encoder is not None])
+    return BinaryEncoder([_binary_column(column) for column in columns])
+
+
+def _binary_column(column: WireColumn) -> BinaryColumn:
+    encoder = find_encoder(column.source, column.target)
+    assert encoder is not None
+    return BinaryColumn(column.name, encoder, find_cell(column.source, column.target.receive, column.target.typmod))
 
 
 def _text_column(column: WireColumn) -> TextColumn:

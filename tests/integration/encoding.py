@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from dbrestore.planning.columns import match_columns
 from dbrestore.target.catalog import read_catalog
-from dbrestore.wire.binary import BinaryEncoder
+from dbrestore.wire.binary import BinaryColumn, BinaryEncoder
 from dbrestore.wire.fields import UnencodableError
 from dbrestore.wire.registry import find_encoder
 
@@ -55,7 +55,7 @@ async def find_encoder_of(connection: asyncpg.Connection, kind: str, source: pa.
 
 
 def stream(array: pa.Array, encode: Encode) -> bytes:
-    encoder = BinaryEncoder([("v", encode)])
+    encoder = BinaryEncoder([BinaryColumn("v", encode)])
     rows = b"".join(map(bytes, encoder.encode(pa.record_batch([array], ["v"]))))
     return encoder.header + rows + encoder.trailer
 

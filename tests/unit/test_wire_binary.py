@@ -21,7 +21,7 @@ from dbrestore.wire import (
     vectors,
 )
 from dbrestore.wire.arrays import array_encoder
-from dbrestore.wire.binary import BinaryEncoder
+from dbrestore.wire.binary import BinaryColumn, BinaryEncoder
 from dbrestore.wire.fields import UnencodableError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ each_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 def encode(*columns: tuple[str, Callable[[pa.Array], Field], pa.Array]) -> bytes:
     """The rows, without header and trailer."""
-    encoder = BinaryEncoder([(name, encode) for name, encode, _ in columns])
+    encoder = BinaryEncoder([BinaryColumn(name, encode) for name, encode, _ in columns])
     batch = pa.record_batch([array for *_, array in columns], [name for name, *_ in columns])
     return b"".join(bytes(buffer) for buffer in encoder.encode(batch))
 
@@ -251,7 +251,7 @@ def test_header_and_trailer_are_those_of_the_format() -> None:
 
 def test_a_batch_above_the_limit_is_split_and_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     batch = pa.record_batch([pa.array([f"text {row}" for row in range(100)])], ["c"])
-    encoder = BinaryEncoder([("c", scalars.encode_plain)])
+    encoder = BinaryEncoder([BinaryColumn("c", scalars.encode_plain)])
     (whole,) = encoder.encode(batch)
     monkeypatch.setattr(binary, "JOIN_LIMIT", 200)
     pieces = [bytes(buffer) for buffer in encoder.encode(batch)]
@@ -260,16 +260,16 @@ def test_a_batch_above_the_limit_is_split_and_stays_the_same(monkeypatch: pytest
 
 
 def test_a_large_row_is_not_copied_and_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    columns: list[tuple[str, Callable[[pa.Array], Field]]] = [
-        ("id", scalars.integer_encoder(4)),
-        ("body", scalars.encode_plain),
-        ("nothing", scalars.encode_plain),
-        ("details", scalars.encode_version_1),
-        ("flag", scalars.encode_boolean),
+    columns = [
+        BinaryColumn("id", scalars.integer_encoder(4)),
+        BinaryColumn("body", scalars.encode_plain),
+        BinaryColumn("nothing", scalars.encode_plain),
+        BinaryColumn("details", scalars.encode_version_1),
+        BinaryColumn("flag", scalars.encode_boolean),
     ]
     body, details = pa.array(["x", "long" * 100]), pa.array(["{}", "[1]"])
     arrays = [pa.array([1, 2], pa.int32()), body, pa.array(["y", None]), details, pa.array([True, False])]
-    row = pa.record_batch(arrays, [name for name, _ in columns]).slice(1)
+    row = pa.record_batch(arrays, [column.name for column in columns]).slice(1)
     [joined] = BinaryEncoder(columns).encode(row)
     monkeypatch.setattr(binary, "COPY_LIMIT", 1)
     pieces = list(BinaryEncoder(columns).encode(row))

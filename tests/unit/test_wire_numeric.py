@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbrestore.wire.binary import BinaryEncoder
+from dbrestore.wire.binary import BinaryColumn, BinaryEncoder
 from dbrestore.wire.fields import FixedField, UnencodableError
 from dbrestore.wire.numeric import numeric_decimal_encoder, numeric_integer_encoder, numeric_text_encoder
 
@@ -61,7 +61,7 @@ ENCODE_TEXT = numeric_text_encoder(-1)
 
 
 def encoded(array: pa.Array, encode: Callable[[pa.Array], Field] = ENCODE_TEXT) -> list[str | None]:
-    encoder = BinaryEncoder([("n", encode)])
+    encoder = BinaryEncoder([BinaryColumn("n", encode)])
     stream = b"".join(map(bytes, encoder.encode(pa.record_batch([array], ["n"]))))
     values: list[str | None] = []
     while stream:

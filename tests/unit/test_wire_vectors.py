@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbrestore.wire.binary import BinaryEncoder
+from dbrestore.wire.binary import BinaryColumn, BinaryEncoder
 from dbrestore.wire.fields import UnencodableError
 from dbrestore.wire.vectors import encode_vector
 
@@ -22,7 +22,7 @@ def payload(vector: list[float]) -> bytes:
 @given(st.lists(st.none() | numbers, max_size=50))
 def test_vectors_are_their_dimensions_and_numbers(vectors: list[list[float] | None]) -> None:
     texts = [None if vector is None else f"[{','.join(map(repr, vector))}]" for vector in vectors]
-    encoder = BinaryEncoder([("v", encode_vector)])
+    encoder = BinaryEncoder([BinaryColumn("v", encode_vector)])
     stream = b"".join(map(bytes, encoder.encode(pa.record_batch([pa.array(texts, pa.string())], ["v"]))))
     fields = [None if vector is None else payload(vector) for vector in vectors]
     assert stream == b"".join(
