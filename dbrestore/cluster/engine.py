@@ -52,7 +52,7 @@ class ClusterEngine:
     async def _hand_over(self, tables: Sequence[PlannedTable], way: Way) -> None:
         outcome = await self._submit(tables, way)
         while outcome.is_refused:
-            outcome = await self._submit(tables, way, self.shares.workers)
+            outcome = await self._submit(tables, way, self.shares.find_workers())
         self.timing.add_copies(outcome.times)
         if outcome.failure is not None:
             raise outcome.failure

@@ -50,10 +50,12 @@ class Shares:
     _shares: dict[str, _Share] = field(default_factory=dict)
     """By the address of the worker; also of those that are gone, until their sessions are."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _keeper: asyncio.Task[None] | None = None
 
-    @property
-    def workers(self) -> list[str]:
-        """The addresses of those that have connections."""
+    def find_workers(self) -> list[str]:
+        """The addresses of those that have connections. Raises what keeps anybody from getting some."""
+        if self._keeper and self._keeper.done():
+            self._keeper.result()
         return [address for address, share in self._shares.items() if share.told]
 
     def change(self) -> None:
@@ -63,12 +65,12 @@ class Shares:
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Keep all of that true while the block lasts."""
-        keeper = asyncio.create_task(self._keep())
+        self._keeper = asyncio.create_task(self._keep())
         try:
             yield
         finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
 
     async def _keep(self) -> None:
         while self.client.status == "running":
@@ -86,7 +88,8 @@ class Shares:
         wanted = self._choose(identity["workers"])
         surplus = {address: most for address, most in wanted.items() if self._shares[address].held > most}
         await self._tell(surplus)
-        if await self._are_sessions_over(self._shares.keys() - wanted.keys()):
+        is_first = not any(share.held for share in self._shares.values())
+        if is_first or await self._are_sessions_over(self._shares.keys() - wanted.keys()):
             await self._tell(self._find_growth(wanted))
         return all(share.held == share.told == wanted.get(address) for address, share in self._shares.items())
 

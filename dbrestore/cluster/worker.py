@@ -135,7 +135,7 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
         """On a worker, before its first task."""
         self.connections = Connections(self._open_pool)
         self._worker = worker
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[bool]] = {}
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._loader: Loader | None = None
@@ -144,8 +144,6 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
 
     async def load(self, work: Load) -> Outcome:
         """Load, or return what was in the way."""
-        if not await self.connections.wait_for_some(SHARE_SECONDS):
-            return Outcome(is_refused=True)
         timing = Timing()
         task = self._running[work.key] = asyncio.create_task(self._load(work, timing))
         task.add_done_callback(lambda _: self._running.pop(work.key))
@@ -155,9 +153,12 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
         error = task.exception()
         if error is not None and not isinstance(error, DbrestoreError):
             raise error
-        return Outcome(error, timing.times().tables)
+        return Outcome(error, timing.times().tables, is_refused=error is None and not task.result())
 
-    async def _load(self, work: Load, timing: Timing) -> None:
+    async def _load(self, work: Load, timing: Timing) -> bool:
+        """Load; False if there is no connection to load by."""
+        if not await self.connections.wait_for_some(SHARE_SECONDS):
+            return False
         loader = replace(await self._open_loader(), timing=timing, freezes=work.way is Way.WHOLE)
         for table in work.tables:
             loader.expect(table.parts)
@@ -170,6 +171,7 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
                 case Way.WHOLE | Way.PARTS:
                     [table] = work.tables
                     await loader.load(connection, table, table.parts)
+        return True
 
     def transition(self, key: str, start: str, finish: str, **_: Any) -> None:
         """End what is not wanted any more: Dask lets it run, and forgets it."""
@@ -212,7 +214,7 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
         self._worker.log_event(self.assignment.run, f"worker {self._worker.name}: {line}")
 
 
-def _cancel(task: asyncio.Task[None]) -> None:
+def _cancel(task: asyncio.Task[bool]) -> None:
     """A second time would keep it from telling the server to end its COPY."""
     if not task.cancelling():
         task.cancel()
