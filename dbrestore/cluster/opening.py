@@ -25,6 +25,7 @@ from distributed import Client, LocalCluster
 from dbrestore.cluster.engine import ClusterEngine
 from dbrestore.cluster.options import INSTALL_HINT
 from dbrestore.cluster.shares import Shares
+from dbrestore.cluster.versions import check_versions
 from dbrestore.cluster.worker import AGAIN_HINT, Assignment, LoadingPlugin
 from dbrestore.errors import ClusterError, UsageError
 from dbrestore.report.quantities import counted
@@ -50,8 +51,6 @@ GOODBYE_SECONDS = 30.0
 LOOPBACK = "127.0.0.1"
 EVERYTHING = "all"
 """The topic in which a scheduler tells of its workers."""
-COMPARED = ("python", "dask", "distributed", "dbrestore")
-"""What has to be the same everywhere: tasks are pickled."""
 ADDRESS_HINT = (
     "--dask takes an address like tcp://scheduler:8786. For tls:// Dask has to be told a certificate, by its "
     "configuration or by DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and …__KEY."
@@ -256,7 +255,7 @@ async def _connected(address: str) -> AsyncIterator[Client]:
             client = await _connect(address, stack)
         with suppress(TimeoutError):
             await client.wait_for_workers(1, ARRIVAL_SECONDS)
-        await _check_versions(client)
+        await check_versions(client)
         yield client
 
 
@@ -271,24 +270,6 @@ async def _connect(address: str, stack: AsyncExitStack) -> Client:
             hint=ADDRESS_HINT,
         ) from error
     return client
-
-
-async def _check_versions(client: Client) -> None:
-    """Raise ClusterError for a worker, or scheduler, that could not read a task."""
-    found = await client.get_versions(packages=["dbrestore"])
-    ours = _versions(found["client"])
-    for node, told in (("the scheduler", found["scheduler"]), *found["workers"].items()):
-        theirs = _versions(told)
-        if different := [name for name in COMPARED if theirs[name] != ours[name]]:
-            shown = ", ".join(f"{name} {theirs[name] or 'not at all'} in place of {ours[name]}" for name in different)
-            raise ClusterError(f"{node} of the Dask cluster has {shown}", hint="Install the same versions everywhere.")
-
-
-def _versions(told: Mapping[str, Any]) -> dict[str, str | None]:
-    packages: Mapping[str, str | None] = told["packages"]
-    return {name: packages.get(name) for name in COMPARED} | {
-        "python": ".".join((packages.get("python") or "").split(".")[:2])
-    }
 
 
 async def _identify(client: Client) -> dict[str, Any]:
