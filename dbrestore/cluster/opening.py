@@ -217,7 +217,21 @@ async def _started(workers: int, connections: int, target: ConnectionSettings) -
             except (OSError, RuntimeError) as error:
                 hint = "Look at the memory and at the limit of processes (ulimit -u), or start fewer workers."
                 raise ClusterError(f"the workers cannot be started: {error}", hint=hint) from error
+            opened = stack.pop_all()
+        try:
             yield client
+        finally:
+            await _close_whole(opened)
+
+
+async def _close_whole(opened: AsyncExitStack) -> None:
+    """Who is cancelled meanwhile waits for the end of it: processes would live on."""
+    closing = asyncio.create_task(opened.aclose())
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await asyncio.wait({closing})
+        raise
 
 
 @contextmanager

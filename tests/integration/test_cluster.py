@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import dask
+import psutil
 import pytest
 from pydantic import SecretStr
 
 from dbrestore import __version__
 from dbrestore.cluster import opening
-from dbrestore.cluster.options import ClusterOptions
+from dbrestore.cluster.options import ClusterOptions, open_cluster
 from dbrestore.errors import ClusterError, DbrestoreError, PrivilegeError, UsageError
 from dbrestore.export.opening import SourceSettings, open_storage
 from dbrestore.progress import Progress
@@ -306,6 +307,23 @@ async def test_without_a_journal_no_worker_could_load_each_part_once(
     cluster = ClusterOptions(scheduler=dask_cluster.address)
     with pytest.raises(PrivilegeError, match=f"the role may not keep a journal in {target.name}"):
         await restore_export(export, target, user=role, cluster=cluster)
+
+
+async def test_who_is_interrupted_while_workers_end_leaves_none_of_them(target: Database) -> None:
+    is_open = asyncio.Event()
+
+    async def use() -> None:
+        connection = ConnectionSettings(SecretStr(target.dsn))
+        async with open_cluster(ClusterOptions(workers=1), connection, 1, print):
+            is_open.set()
+
+    using = asyncio.create_task(use())
+    await is_open.wait()
+    [worker] = [child for child in psutil.Process().children() if "dask worker" in " ".join(child.cmdline())]
+    using.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    assert not worker.is_running()
 
 
 async def test_without_dask_people_are_told_how_to_get_it(
