@@ -32,12 +32,16 @@ struct ArrowArray {
 
 /* In the order of dbrestore.wire.cells.Kind. */
 enum kind { PAYLOAD, PREFIXED, CHARACTERS, INTEGER, REAL, BOOLEAN, DAY, MICROSECOND, UUID, HEXADECIMAL, NUMERIC,
-            DATE_TEXT, TIMESTAMP_TEXT, TIMESTAMPTZ_TEXT, KINDS };
+            DATE_TEXT, TIMESTAMP_TEXT, TIMESTAMPTZ_TEXT, KINDS,
+            /* what some columns of these are taken for, as it is faster */
+            FOUR_BYTES, EIGHT_BYTES, ENTRY };
+
+#define ENTRY_BYTES 16  /* a cell of a dictionary's value with its length, where all of them fit */
 
 struct column {
     enum kind kind;
     int parameter;
-    int width;                /* of an integer or a float of the batch, in bytes */
+    int width;                /* of an integer of the batch, in bytes */
     int is_signed;
     int64_t first;            /* where the rows of the batch begin in the buffers */
     const uint8_t *validity;  /* NULL where no row is NULL */
@@ -45,6 +49,7 @@ struct column {
     const int32_t *offsets;   /* of texts, or of the values of a dictionary */
     const uint8_t *data;
     const int32_t *indices;   /* into a dictionary; NULL where there is none */
+    uint8_t *entries;         /* of the dictionary, ENTRY_BYTES each, if its values are so short */
 };
 
 static const int64_t DAY_MICROSECONDS = INT64_C(86400000000);
@@ -164,18 +169,6 @@ static uint8_t *put_integer(uint8_t *out, const struct column *column, int64_t p
     }
 }
 
-static uint8_t *put_real(uint8_t *out, const struct column *column, int64_t place)
-{
-    if (column->width == 4) {
-        uint32_t bits;
-        memcpy(&bits, (const uint8_t *)column->values + place * 4, sizeof bits);
-        return put32(put32(out, 4), bits);
-    }
-    uint64_t bits;
-    memcpy(&bits, (const uint8_t *)column->values + place * 8, sizeof bits);
-    return put64(put32(out, 8), bits);
-}
-
 static uint8_t *put_day(uint8_t *out, int32_t since_1970)
 {
     int64_t day = (int64_t)since_1970 - EPOCH_DAYS;
@@ -209,14 +202,46 @@ static inline int put_digits(uint8_t *out, const uint8_t *text, int bytes)
     return (wrong & 0xF0) == 0;
 }
 
+/* Four bytes here and four there as one word, the first of them lowest. */
+static inline uint64_t read_word(const uint8_t *here, const uint8_t *there)
+{
+    uint32_t low = here[0] | (uint32_t)here[1] << 8 | (uint32_t)here[2] << 16 | (uint32_t)here[3] << 24;
+    uint32_t high = there[0] | (uint32_t)there[1] << 8 | (uint32_t)there[2] << 16 | (uint32_t)there[3] << 24;
+    return low | (uint64_t)high << 32;
+}
+
+/* A bit at the top of each byte that is at least `least`; for bytes below 0x80. */
+static inline uint64_t at_least(uint64_t bytes, uint8_t least)
+{
+    return bytes + (0x80 - least) * UINT64_C(0x0101010101010101);
+}
+
+/* The four bytes of eight digits that are the bytes of a word, all at once; returns where the tops of bytes are set
+ * that are none. */
+static inline uint64_t put_word(uint8_t *out, uint64_t text)
+{
+    const uint64_t tops = UINT64_C(0x8080808080808080), ones = UINT64_C(0x0101010101010101);
+    uint64_t ascii = text & ~tops, lower = ascii | ones * 0x20;
+    uint64_t are_digits = at_least(ascii, '0') & ~at_least(ascii, '9' + 1);
+    uint64_t are_letters = at_least(lower, 'a') & ~at_least(lower, 'f' + 1);
+    uint64_t values = (ascii & ones * 0x0F) + 9 * (ascii >> 6 & ones);
+    values = (values << 4 | values >> 8) & UINT64_C(0x00FF00FF00FF00FF);
+    values = (values | values >> 8) & UINT64_C(0x0000FFFF0000FFFF);
+    values |= values >> 16;
+    for (int at = 0; at < 4; at++)
+        out[at] = (uint8_t)(values >> 8 * at);
+    return (text | ~(are_digits | are_letters)) & tops;
+}
+
 static uint8_t *put_uuid(uint8_t *out, const uint8_t *text, int32_t length)
 {
     if (length != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
         return NULL;
     out = put32(out, 16);
-    int are_digits = put_digits(out, text, 4) & put_digits(out + 4, text + 9, 2) & put_digits(out + 6, text + 14, 2)
-                     & put_digits(out + 8, text + 19, 2) & put_digits(out + 10, text + 24, 6);
-    return are_digits ? out + 16 : NULL;
+    uint64_t wrong = put_word(out, read_word(text, text + 4)) | put_word(out + 4, read_word(text + 9, text + 14))
+                     | put_word(out + 8, read_word(text + 19, text + 24))
+                     | put_word(out + 12, read_word(text + 28, text + 32));
+    return wrong == 0 ? out + 16 : NULL;
 }
 
 static uint8_t *put_hexadecimal(uint8_t *out, const uint8_t *text, int32_t length)
@@ -414,8 +439,14 @@ static inline uint8_t *put_cell(uint8_t *out, const struct column *column, int64
     if (!is_valid(column->validity, place))
         return put32(out, UINT32_MAX);
     switch (column->kind) {
+    case FOUR_BYTES: return put32(put32(out, 4), ((const uint32_t *)column->values)[place]);
+    case EIGHT_BYTES: return put64(put32(out, 8), ((const uint64_t *)column->values)[place]);
+    case ENTRY: {
+        const uint8_t *entry = column->entries + (size_t)column->indices[place] * ENTRY_BYTES;
+        memcpy(out, entry, ENTRY_BYTES);
+        return out + 4 + entry[3];
+    }
     case INTEGER: return put_integer(out, column, place);
-    case REAL: return put_real(out, column, place);
     case BOOLEAN:
         out = put32(out, 1);
         *out = is_valid(column->values, place);
@@ -451,8 +482,10 @@ static int64_t most_bytes(const struct column *column, int64_t rows)
 {
     int64_t bytes = 0;
     switch (column->kind) {
+    case FOUR_BYTES: return rows * 8;
+    case EIGHT_BYTES: return rows * 12;
     case INTEGER: return rows * (4 + column->parameter);
-    case REAL: return rows * (4 + column->width);
+    case ENTRY: return rows * ENTRY_BYTES;
     case BOOLEAN: return rows * 5;
     case DAY: case DATE_TEXT: return rows * 8;
     case MICROSECOND: case TIMESTAMP_TEXT: case TIMESTAMPTZ_TEXT: return rows * 12;
@@ -483,6 +516,24 @@ static int refer_to_dictionary(struct column *column, const struct ArrowArray *a
     return 1;
 }
 
+/* Cells of a dictionary's values, where these are short and fewer than rows. No memory for them does not matter. */
+static void make_entries(struct column *column, int64_t values, int64_t rows)
+{
+    if (column->kind != PAYLOAD || values > rows)
+        return;
+    for (int64_t value = 0; value < values; value++)
+        if (column->offsets[value + 1] - column->offsets[value] > ENTRY_BYTES - 4)
+            return;
+    column->entries = malloc((size_t)values * ENTRY_BYTES + 1);
+    if (column->entries == NULL)
+        return;
+    column->kind = ENTRY;
+    for (int64_t value = 0; value < values; value++) {
+        int32_t start = column->offsets[value];
+        put_bytes(column->entries + value * ENTRY_BYTES, column->data + start, column->offsets[value + 1] - start);
+    }
+}
+
 /* `first` is the place of the first value. */
 static int read_texts(struct column *column, const struct ArrowArray *array, int64_t first)
 {
@@ -505,7 +556,11 @@ static int read_text_column(struct column *column, const struct ArrowSchema *sch
     if (strcmp(schema->format, "i") != 0 || array->dictionary == NULL || array->n_buffers != 2
         || array->dictionary->null_count != 0)
         return 0;
-    return refer_to_dictionary(column, array, rows) && read_texts(column, array->dictionary, array->dictionary->offset);
+    if (!refer_to_dictionary(column, array, rows)
+        || !read_texts(column, array->dictionary, array->dictionary->offset))
+        return 0;
+    make_entries(column, array->dictionary->length, rows);
+    return 1;
 }
 
 /* Whether the buffers are of a form that the column's kind takes. */
@@ -523,10 +578,12 @@ static int read_column(struct column *column, const struct ArrowSchema *schema, 
         found = strlen(format) == 1 ? strchr(integers, *format) : NULL;
         column->width = found == NULL ? 0 : 1 << (found - integers) / 2;
         column->is_signed = found != NULL && (found - integers) % 2;
+        if (column->is_signed && column->width == column->parameter && column->width >= 4)
+            column->kind = column->width == 4 ? FOUR_BYTES : EIGHT_BYTES;
         return found != NULL && schema->dictionary == NULL
                && (column->parameter == 2 || column->parameter == 4 || column->parameter == 8);
     case REAL:
-        column->width = *format == 'f' ? 4 : 8;
+        column->kind = *format == 'f' ? FOUR_BYTES : EIGHT_BYTES;
         return strcmp(format, "f") == 0 || strcmp(format, "g") == 0;
     case BOOLEAN: return strcmp(format, "b") == 0;
     case DAY: return strcmp(format, "tdD") == 0;
@@ -555,7 +612,7 @@ static int read_columns(struct column *columns, const int32_t *kinds, const stru
 /* The rows as bytes and how many of these are in use, or as an int the column that has a value which is not known. */
 static PyObject *rows_of(const struct column *columns, int count, int64_t rows)
 {
-    int64_t most = rows * 2;
+    int64_t most = rows * 2 + ENTRY_BYTES;  /* of the last entry more may be written than counts */
     int unknown;
     for (int number = 0; number < count; number++)
         most += most_bytes(&columns[number], rows);
@@ -601,6 +658,8 @@ static PyObject *encode_rows(PyObject *module, PyObject *arguments)
         else
             PyErr_SetString(PyExc_ValueError, "a column is not of a form that its kind takes");
     }
+    for (int64_t number = 0; columns != NULL && number < batch->n_children; number++)
+        free(columns[number].entries);
     free(aligned);
     free(columns);
     return result;
