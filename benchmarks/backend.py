@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -49,15 +50,18 @@ async def _once(
     connection: asyncpg.Connection, table: str, batches: Sequence[pa.RecordBatch], encoder: StreamEncoder
 ) -> Cost:
     started = time.process_time()
-    chunks = [chunk for batch in batches for chunk in encoder.encode(batch)]
+    for batch in batches:
+        for _ in encoder.encode(batch):
+            pass  # kept, they would take memory that the system has to give page by page, as no restore does
     client = time.process_time() - started
+    chunks = (chunk for batch in batches for chunk in encoder.encode(batch))
     await connection.execute(f"TRUNCATE {table}")
     backend = connection.get_server_pid()
     before = backend_seconds(backend)
     await connection.copy_to_table(
         table,
         columns=batches[0].schema.names,
-        source=_stream([encoder.header, *chunks, encoder.trailer]),
+        source=_stream(chain([encoder.header], chunks, [encoder.trailer])),
         format="binary" if encoder.header else "text",
     )
     return Cost(client, backend_seconds(backend) - before)

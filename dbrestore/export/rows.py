@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from dbrestore.export.storage import Content
 
-BATCH_ROWS = 8 * 1024
+BATCH_ROWS = 16 * 1024
 """Small enough for a batch of common rows to stay in the processor's cache while it is encoded."""
 BATCH_BYTES = 4 * 1024**2
 READ_BYTES = 64 * 1024
 """What pyarrow reads of an inflated column at a time, or a page if that is more: not the whole column, as it would
 without being told. Not less than the largest page header: pyarrow 17 cannot look further ahead near a column's end."""
-BATCHES_BETWEEN_RELEASES = 8
+BATCHES_BETWEEN_RELEASES = 4
 """After so many, the pages of the file that were read are given back: all of them would count as memory in use."""
 LEAST_INFLATED_BYTES = 512 * 1024
 """Smaller parts are left to pyarrow: it takes longer to read their headers than is gained."""
