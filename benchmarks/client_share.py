@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import subprocess
 import sys
 import tempfile
@@ -104,14 +105,31 @@ def _compare_text(database: Database, name: str, folder: Path, runs: int) -> Non
     lines = folder / "lines"
     database.execute(f"\\copy {name} to '{lines}'")
     psql = [str(database.server.tool("psql")), "-qX", "-d", database.dsn, "-c", f"\\copy {name} from '{lines}'"]
-    restore = [DBRESTORE, "restore", str(folder / "text"), "--dsn", database.dsn, "--jobs", "1"]
-    results: list[list[float]] = [[], []]
+    report = folder / "report.json"
+    restore = [
+        DBRESTORE,
+        "restore",
+        str(folder / "text"),
+        "--dsn",
+        database.dsn,
+        "--jobs",
+        "1",
+        "--report",
+        str(report),
+    ]
+    limits, wholes, loads = [], [], []
     for _ in range(runs):
-        for command, seconds in zip((psql, restore), results, strict=True):
-            database.execute(f"TRUNCATE {name}; CHECKPOINT")
-            seconds.append(measure(command).seconds)
-    limit, ours = map(median, results)
-    print(f"{name:10} text: psql {limit:.2f} s, dbrestore {ours:.2f} s: ratio {ours / limit:.2f}", flush=True)
+        database.execute(f"TRUNCATE {name}; CHECKPOINT")
+        limits.append(measure(psql).seconds)
+        database.execute(f"TRUNCATE {name}; CHECKPOINT")
+        wholes.append(measure(restore).seconds)
+        loads.append(json.loads(report.read_text())["databases"][0]["stages"]["load"])
+    limit, whole, load = map(median, (limits, wholes, loads))
+    print(
+        f"{name:10} text: psql {limit:.2f} s, dbrestore's load {load:.2f} s: ratio {load / limit:.2f}; "
+        f"the whole restore {whole:.2f} s",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

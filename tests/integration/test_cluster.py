@@ -272,7 +272,7 @@ async def test_a_cluster_with_other_versions_is_refused(export: Path, target: Da
     other = tmp_path / "dbrestore-99.9.dist-info"
     other.mkdir()
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: dbrestore\nVersion: 99.9\n")
-    with DaskCluster(workers=1, environment={"PYTHONPATH": str(tmp_path)}) as cluster:
+    with DaskCluster(workers=1, environment={"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}) as cluster:
         told = f"the scheduler of the Dask cluster has dbrestore 99.9 in place of {__version__}"
         with pytest.raises(ClusterError, match=told):
             await running(export, target, cluster)
@@ -317,9 +317,11 @@ async def test_who_is_interrupted_while_workers_end_leaves_none_of_them(target: 
         async with open_cluster(ClusterOptions(workers=1), connection, 1, print):
             is_open.set()
 
+    others = psutil.Process().children()
     using = asyncio.create_task(use())
     await is_open.wait()
-    [worker] = [child for child in psutil.Process().children() if "dask worker" in " ".join(child.cmdline())]
+    children = [child for child in psutil.Process().children() if child not in others]
+    [worker] = [child for child in children if "dask worker" in " ".join(child.cmdline())]
     using.cancel()
     with pytest.raises(asyncio.CancelledError):
         await using
