@@ -44,7 +44,8 @@ class CompiledColumn:
         """An array that can be written, and how. Raises UnencodableError."""
         distinct = self._distinct.encode(array)
         if distinct is not None:
-            return pa.DictionaryArray.from_arrays(array.indices.cast(pa.int32()), distinct, safe=False), PAYLOAD
+            indices = array.indices if array.indices.type == pa.int32() else array.indices.cast(pa.int32())
+            return pa.DictionaryArray.from_arrays(indices, distinct, safe=False), PAYLOAD
         return self.by_python(array) if self._cell is None else (plain_source(array), self._cell)
 
     def by_python(self, array: pa.Array) -> tuple[pa.Array, Cell]:
