@@ -22,14 +22,18 @@ from dbrestore.wire.fields import UnencodableError, shown_value
 from dbrestore.wire.registry import CopyFormat, stream_encoder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
     from concurrent.futures import Executor
+    from typing import TypeAlias
 
     import pyarrow as pa
 
     from dbrestore.export.storage import Content, Storage
     from dbrestore.plan import PlannedPart, PlannedTable
     from dbrestore.wire.registry import StreamEncoder
+
+    Begun: TypeAlias = Callable[[], object]
+    """Called once a load has a connection, maybe more than once."""
 
 FREEZE_BYTES = 1024**2
 """Of a table's parts, from which on frozen rows are worth the statements that it takes."""
@@ -55,6 +59,10 @@ VALUE_HINT = (
 OTHER_BOUNDS_HINT = (
     "The partition has other bounds than in the snapshot: --partitions via-parent brings each row to its place."
 )
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,13 @@ class Loader:
         for part in parts:
             self.storage.expect(part.file)
 
-    async def load(self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
+    async def load(
+        self,
+        connection: asyncpg.Connection,
+        table: PlannedTable,
+        parts: Sequence[PlannedPart],
+        begun: Begun = _nothing,
+    ) -> None:
         """Load ``parts`` of ``table`` that are not loaded yet, all rows or none.
 
         Called again after a connection was lost, it loads nothing twice, whatever became of the commit.
@@ -97,6 +111,7 @@ class Loader:
             VerificationError: the server took fewer or more rows than the parts have.
             TargetError: anything else that the server says.
         """
+        begun()
         missing = parts
         try:
             async with self._room_for(table), transaction(connection):
@@ -136,11 +151,14 @@ class Loader:
         claimed = await journal.claim_parts(connection, [part.file.key for part in parts])
         return [part for part in parts if part.file.key in claimed]
 
-    async def load_together(self, connection: asyncpg.Connection, tables: Sequence[PlannedTable]) -> None:
+    async def load_together(
+        self, connection: asyncpg.Connection, tables: Sequence[PlannedTable], begun: Begun = _nothing
+    ) -> None:
         """Load whole tables whose rows may reference those of later ones, all rows or none: keys are checked at last.
 
         Raises as ``load`` does.
         """
+        begun()
         names = ", ".join(table.table.dotted for table in tables)
         try:
             async with self._room_for(*tables), transaction(connection):
@@ -151,11 +169,14 @@ class Loader:
         except FOREIGN_ERRORS as error:
             raise self._judged(translated(error, f"loading {names} in one transaction")) from error
 
-    async def load_crowd(self, connection: asyncpg.Connection, tables: Sequence[PlannedTable]) -> None:
+    async def load_crowd(
+        self, connection: asyncpg.Connection, tables: Sequence[PlannedTable], begun: Begun = _nothing
+    ) -> None:
         """Load small tables that have nothing to do with each other, all rows or none: for the statements it saves.
 
         Raises as ``load`` does.
         """
+        begun()
         try:
             async with self._room_for(*tables), transaction(connection):
                 for statement in self.preparation:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from dbrestore.load import Begun
     from dbrestore.patience import Patience
     from dbrestore.plan import PlannedPart, PlannedTable
 
@@ -57,7 +58,10 @@ class Task:
 
 
 class Engine(Protocol):
-    """What loads rows: this process, or the workers of a cluster. Raises a DbrestoreError."""
+    """What loads rows: this process, or the workers of a cluster. Raises a DbrestoreError.
+
+    Each load calls ``begun`` once it has a connection, maybe more than once.
+    """
 
     @property
     def elsewhere(self) -> int:
@@ -69,16 +73,24 @@ class Engine(Protocol):
         ...
 
     async def load(
-        self, connection: asyncpg.Connection | None, table: PlannedTable, parts: Sequence[PlannedPart]
+        self,
+        connection: asyncpg.Connection | None,
+        table: PlannedTable,
+        parts: Sequence[PlannedPart],
+        begun: Begun,
     ) -> None:
         """Load ``parts`` of ``table`` that are not loaded yet, all rows or none."""
         ...
 
-    async def load_together(self, connection: asyncpg.Connection | None, tables: Sequence[PlannedTable]) -> None:
+    async def load_together(
+        self, connection: asyncpg.Connection | None, tables: Sequence[PlannedTable], begun: Begun
+    ) -> None:
         """Load whole tables whose rows may reference those of later ones, all rows or none."""
         ...
 
-    async def load_crowd(self, connection: asyncpg.Connection | None, tables: Sequence[PlannedTable]) -> None:
+    async def load_crowd(
+        self, connection: asyncpg.Connection | None, tables: Sequence[PlannedTable], begun: Begun
+    ) -> None:
         """Load small tables that have nothing to do with each other, all rows or none."""
         ...
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from dbrestore.load import Loader
+    from dbrestore.load import Begun, Loader
     from dbrestore.plan import PlannedPart, PlannedTable
     from dbrestore.target.deferral.sparing import Sparing
 
@@ -33,17 +33,19 @@ class SparingLoader:
         """As the loader does."""
         self.loader.expect(parts)
 
-    async def load(self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
+    async def load(
+        self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart], begun: Begun
+    ) -> None:
         """As the loader does, and raises what it does."""
-        await self._load(connection, [table], lambda: self.loader.load(connection, table, parts))
+        await self._load(connection, [table], lambda: self.loader.load(connection, table, parts, begun))
 
-    async def load_together(self, connection: asyncpg.Connection, tables: Sequence[PlannedTable]) -> None:
+    async def load_together(self, connection: asyncpg.Connection, tables: Sequence[PlannedTable], begun: Begun) -> None:
         """As the loader does, and raises what it does."""
-        await self._load(connection, tables, lambda: self.loader.load_together(connection, tables))
+        await self._load(connection, tables, lambda: self.loader.load_together(connection, tables, begun))
 
-    async def load_crowd(self, connection: asyncpg.Connection, tables: Sequence[PlannedTable]) -> None:
+    async def load_crowd(self, connection: asyncpg.Connection, tables: Sequence[PlannedTable], begun: Begun) -> None:
         """As the loader does, and raises what it does."""
-        await self._load(connection, tables, lambda: self.loader.load_crowd(connection, tables))
+        await self._load(connection, tables, lambda: self.loader.load_crowd(connection, tables, begun))
 
     async def _load(
         self, connection: asyncpg.Connection, tables: Sequence[PlannedTable], load: Callable[[], Awaitable[None]]

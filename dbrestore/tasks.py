@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import partial
+from contextlib import ExitStack
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from dbrestore.crowds import SMALL_BYTES, form_crowds
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from dbrestore.load import Begun
     from dbrestore.plan import Plan, PlannedPart, PlannedTable
     from dbrestore.progress import Progress
     from dbrestore.scheduler import Engine
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from dbrestore.target.deferral.model import Step
     from dbrestore.timing import Timing
 
-    LoadTables: TypeAlias = Callable[[asyncpg.Connection, Sequence[PlannedTable]], Awaitable[None]]
+    LoadTables: TypeAlias = Callable[[asyncpg.Connection, Sequence[PlannedTable], Begun], Awaitable[None]]
 
 LOADS = "loads"
 """What each COPY claims."""
@@ -130,8 +132,9 @@ async def _load(
     parts: Sequence[PlannedPart],
     connection: asyncpg.Connection,
 ) -> None:
-    with progress.doing(Kind.LOAD, table.table.dotted, connection, table.table.oid, parts):
-        await engine.load(connection, table, parts)
+    with ExitStack() as stack:
+        doing = progress.doing(Kind.LOAD, table.table.dotted, connection, table.table.oid, parts)
+        await engine.load(connection, table, parts, cache(partial(stack.enter_context, doing)))
     progress.loaded(table, parts)
 
 
@@ -139,8 +142,9 @@ async def _load_together(
     load: LoadTables, progress: Progress, tables: Sequence[PlannedTable], connection: asyncpg.Connection
 ) -> None:
     names, parts = [table.table.dotted for table in tables], [part for table in tables for part in table.parts]
-    with progress.doing(Kind.LOAD, ", ".join(names), connection, parts=parts):
-        await load(connection, tables)
+    with ExitStack() as stack:
+        doing = progress.doing(Kind.LOAD, ", ".join(names), connection, parts=parts)
+        await load(connection, tables, cache(partial(stack.enter_context, doing)))
     for table in tables:
         progress.loaded(table, table.parts)
 

@@ -26,7 +26,7 @@ from dbrestore.cluster.engine import ClusterEngine
 from dbrestore.cluster.options import INSTALL_HINT
 from dbrestore.cluster.shares import Shares
 from dbrestore.cluster.versions import check_versions
-from dbrestore.cluster.worker import AGAIN_HINT, Assignment, LoadingPlugin
+from dbrestore.cluster.worker import AGAIN_HINT, BEGUN, Assignment, LoadingPlugin
 from dbrestore.errors import ClusterError, UsageError
 from dbrestore.report.quantities import counted
 from dbrestore.target.travel import DSN_VARIABLE
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from dbrestore.cluster.options import ClusterOptions
     from dbrestore.cluster.shares import EndSessions
+    from dbrestore.load import Begun
     from dbrestore.target.connect import ConnectionSettings
     from dbrestore.target.lock import Backend
     from dbrestore.timing import Timing
@@ -95,12 +96,13 @@ class Cluster:
             has_own_process=not self.options.scheduler,
         )
         shares = Shares(self.client, assignment.run, self.connections, end_sessions)
+        given: dict[str, Begun] = {}
         try:
-            with self._notices(assignment.run, shares):
+            with self._notices(assignment.run, shares, given):
                 await self.client.register_plugin(LoadingPlugin(assignment))
                 async with shares.kept():
                     tasks = TASKS_PER_CONNECTION * self.connections
-                    yield ClusterEngine(self.client, assignment.run, shares, tasks, timing)
+                    yield ClusterEngine(self.client, assignment.run, shares, tasks, timing, given)
         finally:
             await self._end(assignment.run)
 
@@ -118,11 +120,14 @@ class Cluster:
                     await self.client.unregister_worker_plugin(run)
 
     @contextmanager
-    def _notices(self, run: str, shares: Shares) -> Iterator[None]:
+    def _notices(self, run: str, shares: Shares, given: Mapping[str, Begun]) -> Iterator[None]:
         """Pass on what workers have to say, and what the scheduler says of them."""
 
         def hear(event: tuple[float, Any]) -> None:
-            self.notify(event[1])
+            if isinstance(event[1], str):
+                self.notify(event[1])
+            elif begun := given.get(event[1][BEGUN]):
+                begun()
 
         def watch(event: tuple[float, Any]) -> None:
             happened = event[1]

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from distributed import WorkerPlugin, get_worker
@@ -40,6 +41,8 @@ APPLICATION = "dbrestore worker"
 """As the server shows its connections, with the worker's name."""
 APPLICATION_BYTES = 63
 """That the server keeps of it: NAMEDATALEN - 1."""
+BEGUN = "begun"
+"""What a worker says of a load, by the key of its task, as soon as that has a connection."""
 AGAIN_HINT = "When the cluster is there again, --resume goes on."
 SHARE_SECONDS = 1.0
 """In which a worker that has no connections may be given some, before it gives back what it is to load."""
@@ -160,17 +163,18 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
         if not await self.connections.wait_for_some(SHARE_SECONDS):
             return False
         loader = replace(await self._open_loader(), timing=timing, freezes=work.way is Way.WHOLE)
+        begun = partial(self._worker.log_event, self.assignment.run, {BEGUN: work.key})
         for table in work.tables:
             loader.expect(table.parts)
         async with self.connections.session() as connection:
             match work.way:
                 case Way.TOGETHER:
-                    await loader.load_together(connection, work.tables)
+                    await loader.load_together(connection, work.tables, begun)
                 case Way.CROWD:
-                    await loader.load_crowd(connection, work.tables)
+                    await loader.load_crowd(connection, work.tables, begun)
                 case Way.WHOLE | Way.PARTS:
                     [table] = work.tables
-                    await loader.load(connection, table, table.parts)
+                    await loader.load(connection, table, table.parts, begun)
         return True
 
     def transition(self, key: str, start: str, finish: str, **_: Any) -> None:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 import dask
 import psutil
 import pytest
+from distributed import Client
 from pydantic import SecretStr
 
 from dbrestore import __version__
 from dbrestore.cluster import opening
 from dbrestore.cluster.options import ClusterOptions, open_cluster
 from dbrestore.errors import ClusterError, DbrestoreError, PrivilegeError, UsageError
+from dbrestore.events import Began, Ended, Kind
+from dbrestore.export.local import LocalStorage
 from dbrestore.export.opening import SourceSettings, open_storage
 from dbrestore.progress import Progress
 from dbrestore.restore import restore
@@ -24,6 +27,7 @@ from dbrestore.simulate import open_destination, simulate
 from dbrestore.target.connect import ConnectionSettings
 from dbrestore.testing.dask import DaskCluster
 from dbrestore.views.lines import Lines
+from dbrestore.views.view import View
 from tests.integration.certificates import Authority
 from tests.integration.locked_rows import locked_rows
 from tests.integration.owner import create_owner
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from dbrestore.events import Event
+    from dbrestore.tally import Tally
     from dbrestore.testing.databases import Database, MakeDatabase
     from dbrestore.testing.s3 import S3Server
 
@@ -206,6 +212,46 @@ async def test_workers_that_come_and_go_have_no_more_connections_than_there_are_
             await restored
     assert seen == [2]
     target.execute("ALTER TABLE books DROP CONSTRAINT wait")
+    assert await find_differences(source, target) == []
+
+
+class LoadsShown(View):
+    """How many loads are shown as going on."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def show(self, event: Event, tally: Tally) -> None:
+        if isinstance(event, Began | Ended) and event.activity.kind is Kind.LOAD:
+            self.count += 1 if isinstance(event, Began) else -1
+
+
+async def wait_for_tasks(client: Client, count: int, shown: LoadsShown) -> None:
+    """Until workers have so many, and two of them are told of."""
+    while True:
+        if shown.count >= 2 and sum(map(len, (await client.processing()).values())) == count:
+            return
+        await asyncio.sleep(0.05)
+
+
+async def test_a_part_that_waits_in_its_worker_is_not_shown_as_being_loaded(
+    source: Database, target: Database, dask_cluster: DaskCluster, tmp_path: Path
+) -> None:
+    export = await export_database(source, tmp_path, rows_per_part=20)
+    shown = LoadsShown()
+    connection = ConnectionSettings(SecretStr(target.dsn))
+    options = RestoreOptions(jobs=2, cluster=ClusterOptions(scheduler=dask_cluster.address))
+    async with (
+        locked_rows(target, "books") as let_go,
+        Client(dask_cluster.address, asynchronous=True, set_as_default=False) as client,
+    ):
+        restored = asyncio.create_task(restore(LocalStorage(export), connection, options, Progress([shown])))
+        await wait_for_sessions(target, 2, copying=True)
+        await wait_for_tasks(client, 4, shown)
+        assert shown.count == 2
+        await let_go()
+        await restored
+    assert shown.count == 0
     assert await find_differences(source, target) == []
 
 
