@@ -76,7 +76,6 @@ def choose_settings(machine: Machine) -> tuple[Setting, ...]:
         Setting("archive_mode", "off", "wal_level = minimal asks for it", needs_restart=True),
         Setting("max_wal_size", "16GB", "no checkpoint because of much WAL; takes as much disk at most"),
         Setting("checkpoint_timeout", "1h", "no checkpoint because of the time"),
-        Setting("wal_compression", "on", "pages that are logged whole take less"),
         Setting("autovacuum", "off", "it would read what is being loaded; dbrestore analyzes at the end"),
         Setting("shared_buffers", _memory(buffers), "a quarter of the memory", needs_restart=True),
         Setting("maintenance_work_mem", _memory(build_memory), "index builds sort in memory"),
