@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from dbrestore.concurrency import one_ahead, one_at_a_time
-from dbrestore.errors import DbrestoreError, Fault, InvalidValueError, VerificationError
-from dbrestore.export.rows import read_batches, read_value
+from dbrestore.encoding import EncodedTable, encode_few, encode_part
+from dbrestore.errors import DbrestoreError, Fault, VerificationError
+from dbrestore.export.rows import read_value
+from dbrestore.places import find_position, place_of, shorten
 from dbrestore.room import Room
 from dbrestore.target import journal
 from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translated, while_connected
 from dbrestore.target.freezing import make_new
 from dbrestore.timing import CopyClock, Timing
-from dbrestore.wire.fields import UnencodableError, shown_value
+from dbrestore.wire.fields import shown_value
 from dbrestore.wire.registry import CopyFormat, stream_encoder
 
 if TYPE_CHECKING:
@@ -28,19 +29,14 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from dbrestore.export.storage import Content, Storage
+    from dbrestore.export.storage import Storage
     from dbrestore.plan import PlannedPart, PlannedTable
-    from dbrestore.wire.registry import StreamEncoder
 
     Begun: TypeAlias = Callable[[], object]
     """Called once a load has a connection, maybe more than once."""
 
 FREEZE_BYTES = 1024**2
 """Of a table's parts, from which on frozen rows are worth the statements that it takes."""
-MOST_ENCODED_BYTES = 1024**2
-"""Of a small table's stream, up to which it is made as a whole."""
-ENCODED_AT_ONCE = 8
-"""Small tables that a thread encodes in one go: to be told of each would take as long as it does."""
 LARGE_ROW_BYTES = 8 * 1024**2
 """Of an average row, from which on there has to be room for each of them, and none is made ahead of need."""
 LARGE_ROWS_BYTES = 128 * 1024**2
@@ -49,13 +45,6 @@ TEXT_COPIES = 3
 """Of a large row, as it is escaped and joined."""
 SENT_BYTES = 1024**2
 """At a time."""
-VALUE_SHOWN = 80
-"""Characters of a value that an error shows."""
-
-VALUE_HINT = (
-    "Give the target's column the type that it had in the snapshot, or a wider one such as text or numeric, then begin "
-    "anew with --restart."
-)
 OTHER_BOUNDS_HINT = (
     "The partition has other bounds than in the snapshot: --partitions via-parent brings each row to its place."
 )
@@ -247,7 +236,7 @@ class Loader:
         loaded, expected = int(status.rpartition(" ")[2]), sum(part.rows for part in parts)
         if loaded != expected:
             raise VerificationError(
-                f"{_place(table, parts)}: the server took {loaded} of {expected} rows",
+                f"{place_of(table, parts)}: the server took {loaded} of {expected} rows",
                 hint="A trigger of the target may have left out or added rows.",
             )
 
@@ -259,7 +248,7 @@ class Loader:
             yield encoder.header
         for part in parts:
             async with clock.fetching(self.storage.fetch(part.file)) as content:
-                chunks = _encode_part(content, part, table, encoder, clock)
+                chunks = encode_part(content, part, table, encoder, clock)
                 if part.row_bytes < LARGE_ROW_BYTES:
                     ready = one_ahead(chunks, self.threads, clock.wait_for_client)
                 else:
@@ -275,15 +264,15 @@ class Loader:
 
     async def _explained(self, error: Exception, table: PlannedTable, parts: Sequence[PlannedPart]) -> DbrestoreError:
         """The server's error with the part, row, column and value that it is about, where it says so."""
-        position = _find_position(error, table)
+        position = find_position(error, table)
         if position is None:
-            return translated(error, _place(table, parts))
+            return translated(error, place_of(table, parts))
         row, column = position
         for part in parts:
             if row < part.rows:
                 break
             row -= part.rows
-        place = f"{_place(table, [part])}, row {row + 1}"
+        place = f"{place_of(table, [part])}, row {row + 1}"
         if column is not None:
             place += f", column {column}, value {await self._shown_value(part, column, row)}"
         explained = translated(error, place)
@@ -306,58 +295,6 @@ async def _each(chunks: Sequence[Any]) -> AsyncGenerator[Any, None]:
         yield chunk
 
 
-@dataclass(slots=True)
-class EncodedTable:
-    """A small table whose stream is made before its COPY begins."""
-
-    table: PlannedTable
-    parts: Sequence[PlannedPart]
-    contents: list[Content] = field(default_factory=list)
-    """Of each part."""
-    clock: CopyClock = field(default_factory=CopyClock)
-    chunks: Sequence[Any] | None = None
-    """The stream; None if it is too large to be kept."""
-
-    def encode(self) -> None:
-        """Make the stream. Raises as a load does."""
-        encoder = stream_encoder(self.table.columns, self.table.copy_format)
-        chunks: list[Any] = []
-        size = 0
-        for content, part in zip(self.contents, self.parts, strict=True):
-            for chunk in _encode_part(content, part, self.table, encoder, self.clock):
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > MOST_ENCODED_BYTES:
-                    return
-        self.chunks = [b"".join((encoder.header, *chunks, encoder.trailer))]
-
-
-def encode_few(tables: Sequence[EncodedTable]) -> Iterator[Sequence[EncodedTable]]:
-    """A few tables at a time, encoded."""
-    for start in range(0, len(tables), ENCODED_AT_ONCE):
-        few = tables[start : start + ENCODED_AT_ONCE]
-        for table in few:
-            table.encode()
-        yield few
-
-
-def _encode_part(
-    content: Content, part: PlannedPart, table: PlannedTable, encoder: StreamEncoder, clock: CopyClock
-) -> Iterator[Any]:
-    rows = 0
-    for batch in clock.decode(read_batches(content, part.file.key, [column.name for column in table.columns])):
-        try:
-            yield from clock.encode(encoder.encode(batch))
-        except UnencodableError as error:
-            raise InvalidValueError(
-                f"{_place(table, [part])}, row {rows + error.row + 1}, column {error.column}: "
-                f"{shorten(error.value)} {error.reason}",
-                hint=VALUE_HINT,
-            ) from error
-        rows += batch.num_rows
-        del batch  # it would be kept while the next one is made
-
-
 def _room_needed(table: PlannedTable) -> int:
     """Bytes that a row of ``table`` takes while it is loaded; 0 where rows are small."""
     size = max((part.row_bytes for part in table.parts), default=0)
@@ -373,30 +310,3 @@ def _sliced(chunk: pa.Buffer) -> Iterator[pa.Buffer | bytes]:
     whole = memoryview(chunk)
     for start in range(0, len(whole), SENT_BYTES):
         yield bytes(whole[start : start + SENT_BYTES])
-
-
-def _place(table: PlannedTable, parts: Sequence[PlannedPart]) -> str:
-    keys = parts[0].file.key if len(parts) == 1 else f"{len(parts)} parts of {table.folder}"
-    return f"{table.table.dotted}, {keys}"
-
-
-def _find_position(error: Exception, table: PlannedTable) -> tuple[int, str | None] | None:
-    """Row (from 0) and column of a COPY that failed, from its error's CONTEXT.
-
-    CopyFromErrorCallback (src/backend/commands/copyfrom.c) writes ``COPY table, line 3, column name: "value"``;
-    the words are translated on a server that does not speak English, their order is not changed. What a trigger or
-    an input function was doing comes before it.
-    """
-    context = getattr(error, "context", None) or ""
-    match = re.search(rf"^COPY {re.escape(table.table.name)}, \D+(\d+)(?:, \S+ (.*))?", context, re.MULTILINE)
-    if match is None:
-        return None
-    about = match[2] or ""
-    names = [column.name for column in table.columns if about == column.name or about.startswith(f"{column.name}:")]
-    return int(match[1]) - 1, max(names, key=len, default=None)
-
-
-def shorten(value: object) -> str:
-    """A value as an error shows it."""
-    text = repr(value)
-    return text if len(text) <= VALUE_SHOWN else f"{text[:VALUE_SHOWN]}… ({len(text)} characters)"

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dbrestore.concurrency import one_ahead
+from dbrestore.encoding import VALUE_HINT
 from dbrestore.errors import InvalidValueError
 from dbrestore.export.rows import read_batches
-from dbrestore.load import VALUE_HINT, shorten
+from dbrestore.places import shorten
 from dbrestore.wire.fields import UnencodableError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from dbrestore.export.rows import read_batches
-from dbrestore.load import shorten
+from dbrestore.places import shorten
 from dbrestore.target.quoting import quote_identifier
 from dbrestore.target.rows import relation
 from dbrestore.verification.hashing import BUCKETS, BucketSums, bucket_of
