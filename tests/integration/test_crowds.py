@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbrestore import load
+from dbrestore import encoding
 from dbrestore.errors import DataError
 from dbrestore.running import Unfinished
 from tests.integration.round_trip import export_database, fetch, on_both_engines, restore_export
@@ -62,7 +62,7 @@ async def test_what_one_of_them_refuses_is_shown_with_its_place_and_loaded_by_th
 async def test_a_table_whose_stream_is_too_large_to_be_kept_is_loaded_as_others_are(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "MOST_ENCODED_BYTES", 100)
+    monkeypatch.setattr(encoding, "MOST_ENCODED_BYTES", 100)
     database.execute(SCHEMA + FILL + "INSERT INTO t05 SELECT n, repeat('long', 100) FROM generate_series(6, 9) AS n")
     exported = await export_database(database, tmp_path, rows_per_part=3)
     database.execute(EMPTY)
