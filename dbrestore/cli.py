@@ -10,10 +10,10 @@ import io
 import json
 import shutil
 import sys
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
@@ -45,22 +45,13 @@ from dbrestore.options import (
 from dbrestore.process_title import hide_passwords
 from dbrestore.settings import Settings
 from dbrestore.tune import Form, Machine, choose_settings, setting_lines, this_machine, undo_lines
+from dbrestore.work import run_abort, run_list, run_plan, run_restore, run_simulate, run_status, run_verify
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
-    from dbrestore.export.layout import Export
-    from dbrestore.export.opening import Notify
-    from dbrestore.export.storage import Storage
-    from dbrestore.plan import Plan
     from dbrestore.progress import Progress
-    from dbrestore.running import RestoreOptions
-    from dbrestore.simulate import Simulation
-    from dbrestore.target.recorded import Summary
-    from dbrestore.verify import Verified
     from dbrestore.views.view import View
-
-Result = TypeVar("Result")
 
 EXIT_CODES = """
 Exit codes: 0 done, 1 anything not named here, 2 wrong usage, 3 the export, 4 the target, 5 the data, 6 verification,
@@ -98,19 +89,7 @@ def restore(source: Source, *, settings: Settings) -> None:
     """
     gc.disable()  # until all is imported: use_little_memory()
     with _shown(settings, "restore", source) as progress:
-        run_work(_restore(source, settings, progress))
-
-
-async def _restore(source: str, settings: Settings, progress: Progress) -> None:
-    from dbrestore.beside import restore_making
-    from dbrestore.restore import restore as run_restore
-
-    async with progress.ticking(), _opened(source, settings, progress.note) as storage:
-        options = _restore_options(settings)
-        if settings.making is None:
-            await run_restore(storage, settings.connection, options, progress)
-        else:
-            await restore_making(storage, settings.connection, options, settings.making, progress)
+        run_work(run_restore(source, settings, progress))
 
 
 @app.command()
@@ -121,14 +100,7 @@ def abort(*, settings: Settings) -> None:
     Example: dbrestore abort --dsn postgresql://me@localhost/shop
     """
     with _shown(settings, "abort") as progress:
-        run_work(_abort(settings, progress))
-
-
-async def _abort(settings: Settings, progress: Progress) -> None:
-    from dbrestore.recovery import abort as run_abort
-
-    async with progress.ticking():
-        await run_abort(settings.connection, _restore_options(settings), progress)
+        run_work(run_abort(settings, progress))
 
 
 @contextmanager
@@ -166,17 +138,11 @@ def status(*, settings: Settings, as_json: StatusJson = False) -> None:
     """
     from dbrestore.report import status_lines, status_object
 
-    found = run_work(_status(settings))
+    found = run_work(run_status(settings))
     if as_json:
         typer.echo(json.dumps(status_object(found), indent=2))
     else:
         print_lines(status_lines(found))
-
-
-async def _status(settings: Settings) -> Summary | None:
-    from dbrestore.recovery import read_status
-
-    return await read_status(settings.connection)
 
 
 @app.command()
@@ -195,7 +161,7 @@ def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
     from dbrestore.report import plan_lines, plan_object
     from dbrestore.report.level_drawings import STREAMED_FORMATS, draw_levels
 
-    made = run_work(_plan(source, settings))
+    made = run_work(run_plan(source, settings))
     if settings.graph:
         draw_levels(made, settings.graph)
     if as_json:
@@ -206,22 +172,6 @@ def plan(source: Source, *, settings: Settings, as_json: Json = False) -> None:
         is_full = settings.full or width is None
         print_lines(chain.from_iterable(plan_lines(each, is_full=is_full, width=width) for each in made))
     raise_problems(problems_of(made))
-
-
-async def _plan(source: str, settings: Settings) -> list[Plan]:
-    from dbrestore.events import Level
-    from dbrestore.progress import Progress
-    from dbrestore.restore import make_plans
-    from dbrestore.views.lines import Lines
-
-    async with _opened(source, settings) as storage:
-        return await make_plans(
-            storage,
-            settings.connection,
-            _restore_options(settings),
-            with_rows=not settings.no_rows,
-            on_statement=Progress([Lines(sys.stderr, Level.TRACE)]).executed if settings.trace else None,
-        )
 
 
 @app.command()
@@ -238,7 +188,7 @@ def verify(source: Source, *, settings: Settings, as_json: Json = False) -> None
     from dbrestore.verification.report import verified_lines, verified_object
 
     gc.disable()  # until all is imported: use_little_memory()
-    found = run_work(_verify(source, settings))
+    found = run_work(run_verify(source, settings))
     if as_json:
         objects = [verified_object(each) for each in found]
         typer.echo(json.dumps(objects if settings.databases.may_be_several else objects[0], indent=2))
@@ -246,20 +196,6 @@ def verify(source: Source, *, settings: Settings, as_json: Json = False) -> None
         print_lines(chain.from_iterable(verified_lines(each) for each in found))
         complain(f"warning: {warning}" for each in found for warning in each.findings.warnings)
     raise_problems([problem for each in found for problem in each.problems])
-
-
-async def _verify(source: str, settings: Settings) -> list[Verified]:
-    from dbrestore.verify import verify as run_verification
-
-    async with _opened(source, settings) as storage:
-        return await run_verification(
-            storage,
-            settings.connection,
-            settings.databases,
-            settings.choices,
-            is_deep=settings.deep,
-            jobs=settings.jobs,
-        )
 
 
 @app.command("list")
@@ -276,18 +212,11 @@ def list_export(
     """
     from dbrestore.report import export_lines, problem_lines
 
-    export = run_work(_list(source, settings))
+    export = run_work(run_list(source, settings))
     print_lines(export_lines(export, with_tables=tables))
     complain([*(f"warning: {warning}" for warning in export.warnings)])
     for problem in export.problems:
         complain(problem_lines(problem))
-
-
-async def _list(source: str, settings: Settings) -> Export:
-    from dbrestore.export.layout import read_export
-
-    async with _opened(source, settings) as storage:
-        return await read_export(storage)
 
 
 @app.command()
@@ -302,26 +231,10 @@ def simulate(
 
     Example: dbrestore simulate ./exports --export-id friday --dsn postgresql://me@localhost/shop
     """
-    made = run_work(_simulate(settings, destination, export_id))
+    made = run_work(run_simulate(settings, destination, export_id))
     rows = sum(table.rows for table in made.tables)
     complain(f"warning: {skipped.table} is left out: {skipped.reason}" for skipped in made.skipped)
     complain([f"wrote {len(made.tables)} tables, {rows:,} rows of {made.database} to {made.url}"])
-
-
-async def _simulate(settings: Settings, destination: str, export_id: str) -> Simulation:
-    from dbrestore.simulate import open_destination
-    from dbrestore.simulate import simulate as run_simulation
-    from dbrestore.target.connect import open_pool, translate_errors
-
-    async with (
-        open_destination(destination, export_id, settings.source) as files,
-        open_pool(settings.connection, 1) as pool,
-    ):
-        with translate_errors("reading the database"):
-            async with pool.acquire() as connection:
-                return await run_simulation(
-                    connection, files, export_id=export_id, rows_per_part=settings.rows_per_part
-                )
 
 
 @app.command("config")
@@ -376,43 +289,6 @@ def _machine(memory: str | None, cores: int | None) -> Machine:
     except ValidationError:
         raise UsageError(f"--memory {memory} is not a size", hint="Write it like 16GB or 512MiB.") from None
     return Machine(size, cores or here.cores)
-
-
-def _restore_options(settings: Settings) -> RestoreOptions:
-    from dbrestore.finishing import FinishingOptions
-    from dbrestore.running import RestoreOptions
-
-    return RestoreOptions(
-        databases=settings.databases,
-        choices=settings.choices,
-        policy=settings.policy,
-        unfinished=settings.unfinished,
-        retry_for=settings.retry_for,
-        jobs=settings.jobs,
-        index_jobs=settings.index_jobs,
-        maintenance_work_mem=settings.maintenance_work_mem,
-        finishing=FinishingOptions(settings.refresh, settings.analyze, settings.vacuum),
-        verification=settings.verify,
-        schema=settings.archive,
-        cluster=settings.cluster,
-    )
-
-
-def _note(line: str) -> None:
-    complain([line])
-
-
-@asynccontextmanager
-async def _opened(source: str, settings: Settings, notify: Notify = _note) -> AsyncIterator[Storage]:
-    """The storage of the export that ``source`` and --latest name."""
-    from dbrestore.export.latest import find_latest
-    from dbrestore.export.opening import open_storage
-
-    if settings.latest:
-        async with open_storage(source, settings.source, notify) as exports:
-            source = f"{source.rstrip('/')}/{await find_latest(exports, notify)}"
-    async with open_storage(source, settings.source, notify) as storage:
-        yield storage
 
 
 def _show_version(wanted: bool) -> None:

@@ -16,7 +16,7 @@ from dbrestore.errors import ExportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from io import IOBase
+    from io import IOBase, RawIOBase
     from pathlib import Path
 
 
@@ -51,7 +51,7 @@ class Mapping:
         with stream:
             for piece in pieces:
                 with _writing():
-                    stream.write(piece)
+                    _write_whole(stream, piece)
             return cls._of_stream(stream)
 
     @classmethod
@@ -61,6 +61,13 @@ class Mapping:
         mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         advice = getattr(mmap, "MADV_DONTNEED", None)  # not on Windows
         return cls(pa.py_buffer(mapped), (lambda: None) if advice is None else partial(mapped.madvise, advice))
+
+
+def _write_whole(stream: RawIOBase, piece: bytes | bytearray) -> None:
+    """A file may take a part of it, and tell of its error with the next one."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[stream.write(rest) :]
 
 
 @contextmanager

@@ -53,7 +53,6 @@ def read_batches(content: Content, key: str, columns: Sequence[str]) -> Iterator
                 rows += batch.num_rows
                 _check_references(batch)
                 if number % between_releases == 0:
-                    part.release()
                     group.release()
                 yield from _split_repeated(batch.select(list(columns)))
                 del batch  # it would be kept while the next one is made
@@ -77,7 +76,7 @@ class _RowGroup:
     file: pq.ParquetFile
     number: int
     release: Callable[[], object]
-    """Give back the pages of memory that were read."""
+    """Give back the pages of memory that were read, of the part or of what it was inflated into."""
 
     def batches(self, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Of at most ``rows`` rows, with ``columns`` in the order of the file."""

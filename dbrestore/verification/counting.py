@@ -25,13 +25,13 @@ async def count_tables(
     """The rows of each of ``tables`` in the target, by oid."""
     counts: dict[int, int] = {}
 
-    async def count(group: Sequence[PlannedTable], connection: asyncpg.Connection) -> None:
-        found = await count_rows(connection, [table.table for table in group])
-        counts.update(zip((table.table.oid for table in group), found, strict=True))
+    async def count(crowd: Sequence[PlannedTable], connection: asyncpg.Connection) -> None:
+        found = await count_rows(connection, [table.table for table in crowd])
+        counts.update(zip((table.table.oid for table in crowd), found, strict=True))
 
     tasks = [
-        Task(("count", tables[0].table.oid), partial(count, tables), cost=sum(table.size for table in tables))
-        for tables in group(tables, lambda table: table.size, jobs)
+        Task(("count", crowd[0].table.oid), partial(count, crowd), cost=sum(table.size for table in crowd))
+        for crowd in group(tables, lambda table: table.size, jobs)
     ]
     await run_tasks(tasks, pool, jobs, patience=patience)
     return counts

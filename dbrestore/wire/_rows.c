@@ -263,6 +263,26 @@ static uint8_t *put_special_numeric(uint8_t *out, const uint8_t *text, int32_t l
     return sign == 0 ? NULL : put16(put16(put32(put32(out, 8), 0), sign), 0);
 }
 
+/* Base-10000 digits on their way out. */
+struct digits {
+    uint8_t *out;
+    int left_out;  /* zeros before the first that is none */
+    int count;
+    int used;      /* without the zeros behind the last that is none */
+};
+
+static inline void put_digit(struct digits *digits, uint32_t digit)
+{
+    if (digits->count == 0 && digit == 0) {
+        digits->left_out++;
+        return;
+    }
+    digits->out = put16(digits->out, digit);
+    digits->count++;
+    if (digit)
+        digits->used = digits->count;
+}
+
 /* Decimal digits with an optional sign and point, in the form that numeric_send gives them: base-10000 digits without
  * zeros at either end. */
 static uint8_t *put_numeric(uint8_t *out, const uint8_t *text, int32_t length, int max_scale)
@@ -273,13 +293,8 @@ static uint8_t *put_numeric(uint8_t *out, const uint8_t *text, int32_t length, i
     for (point = text; point < end && is_digit(*point); point++)
         ;
     const uint8_t *fraction = point;
-    if (point < end && *point == '.') {
-        for (fraction++; fraction < end && is_digit(*fraction); fraction++)
-            ;
-        if (fraction == point + 1)
-            return NULL;
-        fraction = point + 1;
-    }
+    if (point < end && *point == '.' && ++fraction == end)
+        return NULL;
     int32_t whole = (int32_t)(point - text), scale = (int32_t)(end - fraction);
     if (whole == 0)
         return put_special_numeric(out, text - is_negative, length);
@@ -290,19 +305,11 @@ static uint8_t *put_numeric(uint8_t *out, const uint8_t *text, int32_t length, i
             return NULL;
 
     uint8_t *head = out;
-    int weight = (whole + 3) / 4 - 1, digits = 0, used = 0;
-    out += 12;
+    struct digits digits = {out + 12, 0, 0, 0};
     for (uint32_t digit = 0; text < point; ) {
         digit = digit * 10 + (uint32_t)(*text++ - '0');
         if ((point - text) % 4 == 0) {
-            if (digits == 0 && digit == 0)
-                weight--;
-            else {
-                out = put16(out, digit);
-                digits++;
-                if (digit)
-                    used = digits;
-            }
+            put_digit(&digits, digit);
             digit = 0;
         }
     }
@@ -310,17 +317,10 @@ static uint8_t *put_numeric(uint8_t *out, const uint8_t *text, int32_t length, i
         uint32_t digit = 0;
         for (int32_t place = at; place < at + 4; place++)
             digit = digit * 10 + (place < scale ? (uint32_t)(fraction[place] - '0') : 0);
-        if (digits == 0 && digit == 0)
-            weight--;
-        else {
-            out = put16(out, digit);
-            digits++;
-            if (digit)
-                used = digits;
-        }
+        put_digit(&digits, digit);
     }
-    if (used == 0)
-        weight = is_negative = 0;
+    int used = digits.used, weight = used == 0 ? 0 : (whole + 3) / 4 - 1 - digits.left_out;
+    is_negative &= used != 0;
     head = put32(head, (uint32_t)(8 + 2 * used));
     head = put16(head, (uint32_t)used);
     head = put16(head, (uint32_t)weight);

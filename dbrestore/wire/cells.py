@@ -35,6 +35,7 @@ class Kind(IntEnum):
     INTEGER = auto()
     """Into so many bytes."""
     REAL = auto()
+    """A float of four or eight bytes, as it is."""
     BOOLEAN = auto()
     DAY = auto()
     MICROSECOND = auto()
