@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
+from dbrestore.errors import SeveralProblemsError
 from dbrestore.events import Level
 from dbrestore.export.local import LocalStorage
 from dbrestore.export.opening import SourceSettings
@@ -26,6 +27,7 @@ from dbrestore.views.lines import Lines
 if TYPE_CHECKING:
     from dbrestore.archive.archive import ArchiveOptions
     from dbrestore.cluster.options import ClusterOptions
+    from dbrestore.errors import DbrestoreError
     from dbrestore.plan import Plan
     from dbrestore.testing.databases import Database
 
@@ -47,6 +49,11 @@ async def export_database(database: Database, folder: Path, *, rows_per_part: in
     async with database.connect() as connection, open_destination(str(folder), "friday", SourceSettings()) as files:
         made = await simulate(connection, files, export_id="friday", rows_per_part=rows_per_part)
     return Path(made.url)
+
+
+def problems_of(error: DbrestoreError) -> tuple[DbrestoreError, ...]:
+    """What went wrong: whichever of several jobs fail in the same moment, all are told of."""
+    return error.problems if isinstance(error, SeveralProblemsError) else (error,)
 
 
 async def restore_export(

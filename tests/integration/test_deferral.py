@@ -12,7 +12,6 @@ from dbrestore.errors import (
     DbrestoreError,
     PrivilegeError,
     SchemaError,
-    SeveralProblemsError,
     TargetError,
     UnfinishedRunError,
 )
@@ -33,6 +32,7 @@ from tests.integration.round_trip import (
     find_differences,
     on_both_engines,
     plan_restore,
+    problems_of,
     restore_export,
     wait_for_sessions,
 )
@@ -103,7 +103,7 @@ async def failure(
 ) -> tuple[DbrestoreError, ...]:
     with pytest.raises(DbrestoreError) as caught:
         await restore_export(exported, database, user=role, policy=policy)
-    return caught.value.problems if isinstance(caught.value, SeveralProblemsError) else (caught.value,)
+    return problems_of(caught.value)
 
 
 def identities(plan: Plan) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from dbrestore.errors import ExportError, TargetError
+from dbrestore.errors import DbrestoreError, ExportError, TargetError
 from dbrestore.export.opening import SourceSettings, open_storage
 from dbrestore.export.s3 import ahead
 from dbrestore.progress import Progress
@@ -17,7 +17,14 @@ from dbrestore.testing.databases import create_database
 from dbrestore.testing.disks import NoDiskError, SmallDisk, small_disk
 from dbrestore.testing.postgres import PostgresServer
 from dbrestore.testing.schema_text import dump_schema
-from tests.integration.round_trip import export_database, fetch, find_differences, restore_export, wait_for_sessions
+from tests.integration.round_trip import (
+    export_database,
+    fetch,
+    find_differences,
+    problems_of,
+    restore_export,
+    wait_for_sessions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,10 +79,12 @@ async def test_a_full_disk_of_the_server_ends_a_restore_which_goes_on_when_there
     target = create_database(server)
     target.execute(TABLE.format(place="TABLESPACE small"))
     schema = dump_schema(target)
-    with pytest.raises(TargetError, match="No space left on device") as caught:
+    with pytest.raises(DbrestoreError, match="No space left on device") as caught:
         await restore_export(export, target)
+    for problem in problems_of(caught.value):
+        assert isinstance(problem, TargetError)
+        assert "free disk space" in str(problem.hint)
     assert caught.value.exit_code == 4
-    assert "free disk space" in str(caught.value.hint)
     [(parts,)] = await fetch(target, LOADED_PARTS)
     assert await fetch(target, COUNT) == [(200 * parts,)]
     disk.resize(LARGE_ENOUGH)
@@ -109,9 +118,11 @@ async def test_a_full_spool_folder_ends_a_restore_which_goes_on_when_there_is_ro
             options = RestoreOptions(unfinished=unfinished, jobs=2)
             await restore(storage, ConnectionSettings(SecretStr(target.dsn)), options, Progress())
 
-    with pytest.raises(ExportError, match="No space left on device") as caught:
+    with pytest.raises(DbrestoreError, match="No space left on device") as caught:
         await restored(Unfinished.REFUSE)
-    assert "--spool-dir" in str(caught.value.hint)
+    for problem in problems_of(caught.value):
+        assert isinstance(problem, ExportError)
+        assert "--spool-dir" in str(problem.hint)
     [(parts,)] = await fetch(target, LOADED_PARTS)
     assert await fetch(target, COUNT) == [(200 * parts,)]
     disk.resize(LARGE_ENOUGH)

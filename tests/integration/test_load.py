@@ -16,7 +16,6 @@ from dbrestore.errors import (
     DbrestoreError,
     InvalidValueError,
     PartError,
-    SeveralProblemsError,
 )
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
 from dbrestore.wire.registry import CopyFormat
@@ -26,6 +25,7 @@ from tests.integration.round_trip import (
     export_database,
     fetch,
     on_both_engines,
+    problems_of,
     restore_export,
     wait_for_sessions,
 )
@@ -364,8 +364,7 @@ async def test_failures_of_several_tables_leave_nothing_of_either(database: Data
         "CREATE TABLE items (id int, word varchar(3)); CREATE TABLE others (id int, word varchar(3))",
     )
     error = await failure(exported, database, jobs=4)
-    problems = error.problems if isinstance(error, SeveralProblemsError) else (error,)
-    assert all(isinstance(problem, InvalidValueError) for problem in problems)
+    assert all(isinstance(problem, InvalidValueError) for problem in problems_of(error))
     assert error.exit_code == 5
     assert await rows_by_part(database) == [0, 0, 0]
     assert await fetch(database, "SELECT * FROM others") == []
