@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import deflate
 
-from dbrestore.export.thrift import I32, read_struct
+from dbrestore.export.thrift import LARGEST_STEP, ThriftError, integer_field, read_integers, skip_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,9 @@ PAGE_TYPE, UNCOMPRESSED_PAGE_SIZE, COMPRESSED_PAGE_SIZE, CRC = 1, 2, 3, 4
 # PageType; version 2 of data pages has its levels beside what is compressed
 DATA_PAGE, DICTIONARY_PAGE = 0, 2
 
+SIZES = {PAGE_TYPE, UNCOMPRESSED_PAGE_SIZE, COMPRESSED_PAGE_SIZE}
+SIZES_AND_CRC = {*SIZES, CRC}
+COMMON_HEADER_BYTES = 256
 LARGEST_HEADER_BYTES = 64 * 1024
 PIECE_BYTES = 256 * 1024
 GZIP_FORM = 16 + zlib.MAX_WBITS
@@ -84,12 +87,33 @@ def read_pages(part: memoryview, start: int, end: int) -> Iterator[Page]:
 
 
 def _read_page(part: memoryview, start: int, end: int) -> Page:
-    header, length = read_struct(part[start : min(end, start + LARGEST_HEADER_BYTES)])
-    offset = start + length
-    compressed, size = header.integer(COMPRESSED_PAGE_SIZE), header.integer(UNCOMPRESSED_PAGE_SIZE)
-    if header.integer(PAGE_TYPE) not in (DATA_PAGE, DICTIONARY_PAGE):
+    header = bytes(part[start : min(end, start + COMMON_HEADER_BYTES)])
+    try:
+        sizes, last, rest = read_integers(header)
+        length = skip_fields(header, rest)
+    except ThriftError:
+        header = bytes(part[start : min(end, start + LARGEST_HEADER_BYTES)])
+        sizes, last, rest = read_integers(header)
+        length = skip_fields(header, rest)
+    if not SIZES <= sizes.keys() <= SIZES_AND_CRC:
+        raise PageError("the page has no sizes")
+    offset, size, compressed = start + length, sizes[UNCOMPRESSED_PAGE_SIZE], sizes[COMPRESSED_PAGE_SIZE]
+    if sizes[PAGE_TYPE] not in (DATA_PAGE, DICTIONARY_PAGE):
         raise PageError("the page is of another type")
     if not (0 < compressed <= end - offset and 0 <= size <= compressed * MOST_INFLATED):
         raise PageError(f"{compressed} bytes that become {size} are no page")
-    plain = header.changed({COMPRESSED_PAGE_SIZE: (I32, size)}, without=(CRC,))
-    return Page(plain.encoded(), offset, part[offset : offset + compressed], size)
+    plain = _plain_header(sizes[PAGE_TYPE], size, header[rest:length], last)
+    return Page(plain, offset, part[offset : offset + compressed], size)
+
+
+def _plain_header(page_type: int, size: int, rest: bytes, last: int) -> bytes:
+    """A header without a checksum. ``rest`` are its fields after the one with the number ``last``."""
+    head = rest[0]
+    step = head >> 4
+    if step:  # from the number of the field before, which is another one now
+        step += last - COMPRESSED_PAGE_SIZE
+        if step > LARGEST_STEP:
+            raise PageError("the page has fields that nobody knows")
+        head = step << 4 | head & 15
+    sizes = (integer_field(1, number) for number in (page_type, size, size))
+    return b"".join((*sizes, bytes((head,)), rest[1:]))

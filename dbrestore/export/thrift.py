@@ -21,6 +21,9 @@ DOUBLE_BYTES = 8
 MOST_NESTED = 16
 """Structs and lists within each other; Parquet's own go half as deep."""
 LONGEST_VARINT_BITS = 64
+LARGEST_STEP = 15
+"""From the number of a field to that of the next, beyond which the number is written out."""
+CUT_OFF = "the struct is cut off"
 
 Field: TypeAlias = tuple[int, Any]
 """A kind and a value: of a list the value is the kind of its items with the items, of a double its bytes."""
@@ -78,28 +81,87 @@ def read_struct(data: bytes | memoryview) -> tuple[Struct, int]:
     try:
         return reader.struct(0), reader.position
     except IndexError:
-        raise ThriftError("the struct is cut off") from None
+        raise ThriftError(CUT_OFF) from None
+
+
+def read_integers(data: bytes | memoryview) -> tuple[dict[int, int], int, int]:
+    """The integers that the struct in ``data`` begins with, by the numbers of their fields.
+
+    With the number of the last one, and where the first field of another kind begins, be it the end of the struct.
+    Raises ThriftError.
+    """
+    found: dict[int, int] = {}
+    number = 0
+    reader = _Reader(data)
+    try:
+        while (head := data[reader.position]) & 15 in INTEGERS and head >> 4:
+            reader.position += 1
+            number += head >> 4
+            found[number] = reader.integer()
+    except IndexError:
+        raise ThriftError(CUT_OFF) from None
+    return found, number, reader.position
+
+
+def skip_fields(data: bytes | memoryview, position: int) -> int:
+    """Where the struct ends of which a field begins at ``position``. Raises ThriftError."""
+    try:
+        return _skip_fields(data, position, 0)
+    except IndexError:
+        raise ThriftError(CUT_OFF) from None
+
+
+def _skip_fields(data: bytes | memoryview, position: int, depth: int) -> int:
+    """This is for the headers of pages, of which there are many: objects and small functions would double the time."""
+    while head := data[position]:
+        position += 1
+        if head < 16:
+            position = _skip_varint(data, position)
+        kind = head & 15
+        if kind in INTEGERS:
+            while data[position] > 0x7F:
+                position += 1
+            position += 1
+        elif kind == BINARY and data[position] <= 0x7F:
+            position += 1 + data[position]
+        elif kind not in BOOLEANS:
+            position = _skip_value(data, position, kind, depth)
+    return position + 1
+
+
+def _skip_value(data: bytes | memoryview, position: int, kind: int, depth: int) -> int:
+    if kind == STRUCT and depth < MOST_NESTED:
+        return _skip_fields(data, position, depth + 1)
+    reader = _Reader(data, position)
+    reader.value(kind, depth)
+    return reader.position
+
+
+def _skip_varint(data: bytes | memoryview, position: int) -> int:
+    while data[position] > 0x7F:
+        position += 1
+    return position + 1
 
 
 class _Reader:
     """Raises IndexError at the end of the data."""
 
-    def __init__(self, data: bytes | memoryview) -> None:
+    def __init__(self, data: bytes | memoryview, position: int = 0) -> None:
         self._data = data
-        self.position = 0
+        self.position = position
 
     def struct(self, depth: int) -> Struct:
         fields: dict[int, Field] = {}
         number = 0
         while head := self._byte():
             step, kind = head >> 4, head & 15
-            number = number + step if step else self._integer()
-            fields[number] = kind, self._value(kind, depth)
+            number = number + step if step else self.integer()
+            fields[number] = kind, self.value(kind, depth)
         return Struct(fields)
 
-    def _value(self, kind: int, depth: int) -> Any:
+    def value(self, kind: int, depth: int) -> Any:
         if kind in INTEGERS:
-            return self._integer()
+            return self.integer()
         if kind == BINARY:
             return self._take(self._varint())
         if kind in BOOLEANS:
@@ -123,9 +185,9 @@ class _Reader:
             length = self._varint()
         if kind in BOOLEANS:
             return kind, [self._byte() for _ in range(length)]
-        return kind, [self._value(kind, depth) for _ in range(length)]
+        return kind, [self.value(kind, depth) for _ in range(length)]
 
-    def _integer(self) -> int:
+    def integer(self) -> int:
         zigzag = self._varint()
         return zigzag >> 1 ^ -(zigzag & 1)
 
@@ -158,7 +220,7 @@ def _write_struct(struct: Struct, out: bytearray) -> None:
     before = 0
     for number, (kind, value) in sorted(struct.fields.items()):
         step = number - before
-        if 0 < step <= 15:
+        if 0 < step <= LARGEST_STEP:
             out.append(step << 4 | kind)
         else:
             out.append(kind)
@@ -194,6 +256,13 @@ def _write_list(value: tuple[int, list[Any]], out: bytearray) -> None:
         _write_varint(len(items), out)
     for item in items:
         _write_value(kind, item, out)
+
+
+def integer_field(step: int, number: int) -> bytes:
+    """An integer of 32 bits as a field whose number is ``step`` above that of the one before."""
+    out = bytearray((step << 4 | I32,))
+    _write_integer(number, out)
+    return bytes(out)
 
 
 def _write_integer(number: int, out: bytearray) -> None:

@@ -28,6 +28,7 @@ from dbrestore.export.inflate import (
     GzippedPart,
 )
 from dbrestore.export.mapping import Mapping
+from dbrestore.export.pages import COMMON_HEADER_BYTES
 from dbrestore.export.rows import READ_BYTES, read_batches
 from dbrestore.export.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, read_struct
 
@@ -147,6 +148,14 @@ def test_a_part_without_rows_has_none_when_it_is_inflated() -> None:
 def test_values_longer_than_what_is_read_at_a_time_are_whole() -> None:
     table = pa.table({"long": ["x" * n for n in (0, 100_000, 3, 250_000)]})
     assert inflated(written(table, data_page_size=1)) == table
+
+
+def test_headers_with_long_statistics_are_read() -> None:
+    table = pa.table({"long": [letter * 1000 for letter in "abc"]})
+    content = written(table, use_dictionary=False)
+    _, length = read_struct(content[4:])
+    assert length > COMMON_HEADER_BYTES
+    assert inflated(content) == table
 
 
 def test_few_pages_of_a_row_group_are_held_in_memory_at_a_time(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from dbrestore.export.thrift import (
     TRUE,
     Struct,
     ThriftError,
+    read_integers,
     read_struct,
+    skip_fields,
 )
 
 SCALARS: dict[int, st.SearchStrategy[Any]] = {
@@ -63,6 +65,22 @@ STRUCTS = st.recursive(
 def test_what_is_written_is_read_again(struct: Struct) -> None:
     encoded = struct.encoded()
     assert read_struct(encoded + b"more") == (struct, len(encoded))
+
+
+@given(STRUCTS)
+def test_where_a_struct_ends_is_found_without_reading_it(struct: Struct) -> None:
+    encoded = struct.encoded()
+    assert skip_fields(b"before" + encoded + b"more", len(b"before")) == len(b"before") + len(encoded)
+    with pytest.raises(ThriftError):
+        skip_fields(encoded[:-1], 0)
+
+
+@given(st.dictionaries(st.integers(1, 4), st.integers(-(2**31), 2**31 - 1)), STRUCTS)
+def test_the_integers_that_a_struct_begins_with_are_read(integers: dict[int, int], struct: Struct) -> None:
+    encoded = Struct({**{n: (I32, number) for n, number in integers.items()}, 5: (STRUCT, struct)}).encoded()
+    found, last, position = read_integers(encoded)
+    assert (found, last) == (integers, max(integers, default=0))
+    assert skip_fields(encoded, position) == len(encoded)
 
 
 @given(st.binary(max_size=100))
