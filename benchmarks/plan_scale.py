@@ -100,6 +100,9 @@ class MadeUpStorage:
     def expect(self, file: StoredFile) -> None:
         raise NotImplementedError
 
+    def find(self, file: StoredFile) -> None:
+        """Nothing is here."""
+
     def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Path]:
         raise NotImplementedError
 

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from dbrestore.concurrency import one_ahead, one_at_a_time
-from dbrestore.encoding import EncodedTable, encode_few, encode_part
+from dbrestore.concurrency import Ahead
+from dbrestore.encoding import EncodedTable, encode_few
 from dbrestore.errors import DbrestoreError, Fault, VerificationError
 from dbrestore.export.rows import read_value
 from dbrestore.places import find_position, place_of, shorten
 from dbrestore.room import Room
+from dbrestore.streams import Streams, has_large_rows
 from dbrestore.target import journal
 from dbrestore.target.connect import FOREIGN_ERRORS, transaction, translated, while_connected
 from dbrestore.target.freezing import make_new
 from dbrestore.timing import CopyClock, Timing
 from dbrestore.wire.fields import shown_value
-from dbrestore.wire.registry import CopyFormat, stream_encoder
+from dbrestore.wire.registry import CopyFormat
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
     from typing import TypeAlias
 
-    import pyarrow as pa
-
-    from dbrestore.export.storage import Storage
     from dbrestore.plan import PlannedPart, PlannedTable
 
     Begun: TypeAlias = Callable[[], object]
@@ -37,14 +34,10 @@ if TYPE_CHECKING:
 
 FREEZE_BYTES = 1024**2
 """Of a table's parts, from which on frozen rows are worth the statements that it takes."""
-LARGE_ROW_BYTES = 8 * 1024**2
-"""Of an average row, from which on there has to be room for each of them, and none is made ahead of need."""
 LARGE_ROWS_BYTES = 128 * 1024**2
 """Of all large rows at a time; a single one may be larger."""
 TEXT_COPIES = 3
 """Of a large row, as it is escaped and joined."""
-SENT_BYTES = 1024**2
-"""At a time."""
 OTHER_BOUNDS_HINT = (
     "The partition has other bounds than in the snapshot: --partitions via-parent brings each row to its place."
 )
@@ -58,9 +51,7 @@ def _nothing() -> None:
 class Loader:
     """Loads parts of any table of an export."""
 
-    storage: Storage
-    threads: Executor
-    """Where parts are decoded and encoded."""
+    streams: Streams
     preparation: tuple[str, ...] = ()
     """Statements that each transaction begins with."""
     is_journaled: bool = True
@@ -70,18 +61,18 @@ class Loader:
     """A table that is loaded as a whole may be frozen; whoever calls knows whether it is one."""
     _room: Room = field(default_factory=lambda: Room(LARGE_ROWS_BYTES))
     """For large rows."""
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while a large row is decoded, which takes several times its size."""
 
     @property
     def elsewhere(self) -> int:
         """None of its loads runs without a connection."""
         return 0
 
-    def expect(self, parts: Sequence[PlannedPart]) -> None:
-        """``parts`` are going to be loaded soon."""
+    def expect(self, parts: Sequence[PlannedPart], table: PlannedTable | None = None) -> None:
+        """``parts`` are going to be loaded soon, by ``load`` where ``table`` says whose they are."""
         for part in parts:
-            self.storage.expect(part.file)
+            self.streams.storage.expect(part.file)
+        if table is not None:
+            self.streams.expect(table, parts)
 
     async def load(
         self,
@@ -112,6 +103,8 @@ class Loader:
                     await self._copy(connection, table, missing, freeze=freeze)
         except FOREIGN_ERRORS as error:
             raise self._judged(await self._explained(error, table, missing)) from error
+        finally:
+            await self.streams.forget(parts)
 
     def _judged(self, error: DbrestoreError) -> DbrestoreError:
         """Without a journal nobody knows what became of a commit whose answer was lost."""
@@ -183,7 +176,7 @@ class Loader:
         """A thread encodes the next few tables while the last few are being sent."""
         tables = [await self._fetched(table, parts) for table, parts in crowd]
         waiting = CopyClock()
-        async with aclosing(one_ahead(encode_few(tables), self.threads, waiting.wait_for_client)) as encoded:
+        async with aclosing(Ahead(encode_few(tables), self.streams.threads, waiting.wait_for_client)) as encoded:
             async for few in encoded:
                 for each in few:
                     await self._copy_explaining(connection, each.table, each.parts, each.chunks)
@@ -194,8 +187,9 @@ class Loader:
         """One part after the other: who kept the room of some while waiting for that of others might wait for ever."""
         found = EncodedTable(table, parts)
         for part in parts:
-            async with found.clock.fetching(self.storage.fetch(part.file)) as content:
-                found.contents.append(content)
+            async with AsyncExitStack() as stack:
+                fetching = stack.enter_async_context(self.streams.storage.fetch(part.file))
+                found.contents.append(await found.clock.wait_for_storage(fetching))
         return found
 
     async def _copy_explaining(
@@ -222,7 +216,7 @@ class Loader:
         """``encoded`` is the whole stream, if that is there already."""
         async with (
             self.timing.copy(table.table.oid) as clock,
-            aclosing(self._stream(table, parts, clock) if encoded is None else _each(encoded)) as stream,
+            aclosing(self.streams.send(table, parts, clock) if encoded is None else _each(encoded)) as stream,
             while_connected(connection),
         ):
             status = await connection.copy_to_table(
@@ -239,28 +233,6 @@ class Loader:
                 f"{place_of(table, parts)}: the server took {loaded} of {expected} rows",
                 hint="A trigger of the target may have left out or added rows.",
             )
-
-    async def _stream(
-        self, table: PlannedTable, parts: Sequence[PlannedPart], clock: CopyClock
-    ) -> AsyncGenerator[Any, None]:
-        encoder = stream_encoder(table.columns, table.copy_format)
-        if encoder.header:
-            yield encoder.header
-        for part in parts:
-            async with clock.fetching(self.storage.fetch(part.file)) as content:
-                chunks = encode_part(content, part, table, encoder, clock)
-                if part.row_bytes < LARGE_ROW_BYTES:
-                    ready = one_ahead(chunks, self.threads, clock.wait_for_client)
-                else:
-                    ready = one_at_a_time(chunks, self.threads, clock.wait_for_client, self._turn)
-                async with aclosing(ready):
-                    async for chunk in ready:
-                        pieces = _sliced(chunk)
-                        del chunk  # it would be kept while the next one is made
-                        for piece in pieces:
-                            yield piece
-        if encoder.trailer:
-            yield encoder.trailer
 
     async def _explained(self, error: Exception, table: PlannedTable, parts: Sequence[PlannedPart]) -> DbrestoreError:
         """The server's error with the part, row, column and value that it is about, where it says so."""
@@ -285,7 +257,7 @@ class Loader:
         return explained
 
     async def _shown_value(self, part: PlannedPart, column: str, row: int) -> str:
-        async with self.storage.fetch(part.file) as content:
+        async with self.streams.storage.fetch(part.file) as content:
             value = await asyncio.to_thread(read_value, content, part.file.key, column, row)
             return shorten(shown_value(value))
 
@@ -297,16 +269,5 @@ async def _each(chunks: Sequence[Any]) -> AsyncGenerator[Any, None]:
 
 def _room_needed(table: PlannedTable) -> int:
     """Bytes that a row of ``table`` takes while it is loaded; 0 where rows are small."""
-    size = max((part.row_bytes for part in table.parts), default=0)
     copies = 1 if table.copy_format is CopyFormat.BINARY else TEXT_COPIES
-    return size * copies if size >= LARGE_ROW_BYTES else 0
-
-
-def _sliced(chunk: pa.Buffer) -> Iterator[pa.Buffer | bytes]:
-    """``chunk`` in pieces of SENT_BYTES, which do not keep it: asyncpg copies each of them, and keeps the last one."""
-    if chunk.size <= SENT_BYTES:
-        yield chunk
-        return
-    whole = memoryview(chunk)
-    for start in range(0, len(whole), SENT_BYTES):
-        yield bytes(whole[start : start + SENT_BYTES])
+    return copies * max((part.row_bytes for part in table.parts if has_large_rows(part)), default=0)

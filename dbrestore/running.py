@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -20,6 +20,7 @@ from dbrestore.planning.naming import list_names
 from dbrestore.planning.resumption import record_plan, remaining_plan
 from dbrestore.scheduler import Task, run_tasks
 from dbrestore.sparing import SparingLoader
+from dbrestore.streams import Streams
 from dbrestore.target import journal
 from dbrestore.target.connect import make_durable
 from dbrestore.target.deferral.execution import PuttingBack, choose_build_memory, take_down
@@ -247,8 +248,9 @@ class Run:
                 yield engine
         else:
             with ThreadPoolExecutor(self.options.jobs, thread_name_prefix="encode") as threads:
-                loader = Loader(self.storage, threads, preparation, self.plan.is_journaled, self.timing)
-                yield SparingLoader(loader, sparing)
+                async with aclosing(Streams(self.storage, threads, self.options.jobs)) as streams:
+                    loader = Loader(streams, preparation, self.plan.is_journaled, self.timing)
+                    yield SparingLoader(loader, sparing)
 
     async def _read_steps(self) -> tuple[Sequence[Step], list[DbrestoreError]]:
         """What is down, and what could not be put back as it was."""

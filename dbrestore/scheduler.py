@@ -68,8 +68,8 @@ class Engine(Protocol):
         """Loads that it takes at a time without a connection of this process; 0 if each of them needs one."""
         ...
 
-    def expect(self, parts: Sequence[PlannedPart]) -> None:
-        """``parts`` are going to be loaded soon."""
+    def expect(self, parts: Sequence[PlannedPart], table: PlannedTable | None = None) -> None:
+        """``parts`` are going to be loaded soon, by ``load`` where ``table`` says whose they are."""
         ...
 
     async def load(

@@ -29,9 +29,9 @@ class SparingLoader:
         """As the loader has it."""
         return self.loader.elsewhere
 
-    def expect(self, parts: Sequence[PlannedPart]) -> None:
+    def expect(self, parts: Sequence[PlannedPart], table: PlannedTable | None = None) -> None:
         """As the loader does."""
-        self.loader.expect(parts)
+        self.loader.expect(parts, table)
 
     async def load(
         self, connection: asyncpg.Connection, table: PlannedTable, parts: Sequence[PlannedPart], begun: Begun

@@ -113,7 +113,7 @@ def _load_tasks(
             cost=sum(part.file.size for part in parts),
             claims=frozenset({LOADS}),
             is_elsewhere=engine.elsewhere > 0,
-            prepare=partial(engine.expect, parts),
+            prepare=partial(engine.expect, parts, table),
         )
     yield Task(table.table.oid, None, after | keys)
 

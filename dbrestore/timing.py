@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractAsyncContextManager
 
 Item = TypeVar("Item")
 
@@ -93,13 +92,12 @@ class CopyClock:
     decoding: float = 0.0
     encoding: float = 0.0
 
-    @asynccontextmanager
-    async def fetching(self, part: AbstractAsyncContextManager[Item]) -> AsyncIterator[Item]:
+    async def wait_for_storage(self, part: Awaitable[Item]) -> Item:
         """``part``, with the time until it is here."""
         started = perf_counter()
-        async with part as content:
-            self.storage += perf_counter() - started
-            yield content
+        content = await part
+        self.storage += perf_counter() - started
+        return content
 
     async def wait_for_client(self, chunk: Awaitable[Item]) -> Item:
         """``chunk``, with the time until it is made."""
@@ -107,6 +105,13 @@ class CopyClock:
         made = await chunk
         self.client += perf_counter() - started
         return made
+
+    def add(self, other: CopyClock) -> None:
+        """What another clock has found is of this COPY as well."""
+        self.storage += other.storage
+        self.client += other.client
+        self.decoding += other.decoding
+        self.encoding += other.encoding
 
     def decode(self, batches: Iterable[Item]) -> Iterator[Item]:
         """``batches``, with the time that each of them takes to come."""

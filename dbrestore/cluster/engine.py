@@ -36,7 +36,7 @@ class ClusterEngine:
     given: dict[str, Begun]
     """What is to be called when a load begins, by the key of its task."""
 
-    def expect(self, parts: Sequence[PlannedPart]) -> None:
+    def expect(self, parts: Sequence[PlannedPart], table: PlannedTable | None = None) -> None:
         """Nothing: a worker brings what it is given, while its connections are still busy."""
 
     async def load(self, _: object, table: PlannedTable, parts: Sequence[PlannedPart], begun: Begun) -> None:

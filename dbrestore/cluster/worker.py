@@ -21,6 +21,7 @@ from dbrestore.errors import ClusterError, DbrestoreError
 from dbrestore.export.opening import SourceSettings, open_storage
 from dbrestore.load import Loader
 from dbrestore.memory import use_little_memory
+from dbrestore.streams import Streams
 from dbrestore.target.connect import ConnectionSettings, open_pool
 from dbrestore.target.lock import RunLock
 from dbrestore.target.travel import with_own_secrets
@@ -200,7 +201,7 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
                 async with AsyncExitStack() as stack:
                     threads = stack.enter_context(ThreadPoolExecutor(given.connections, thread_name_prefix="encode"))
                     storage = open_storage(given.source, given.source_settings, self._notify)
-                    self._loader = Loader(await stack.enter_async_context(storage), threads, given.preparation)
+                    self._loader = Loader(Streams(await stack.enter_async_context(storage), threads), given.preparation)
                     self._stack = stack.pop_all()
             return self._loader
 

@@ -64,6 +64,10 @@ class LocalStorage:
     def expect(self, file: StoredFile) -> None:
         """Nothing has to be brought."""
 
+    def find(self, file: StoredFile) -> Path:
+        """The file's own path; whether it is there, and as it was, `fetch` will see."""
+        return self._root / file.key
+
     @asynccontextmanager
     async def fetch(self, file: StoredFile) -> AsyncIterator[Path]:
         """The file's own path: nothing is copied. Raises as `read_range` does."""

@@ -52,6 +52,10 @@ class Storage(Protocol):
         """``file`` is going to be fetched soon, after those that were expected before: it may be brought here now."""
         ...
 
+    def find(self, file: StoredFile) -> Content | None:
+        """The whole file, if it is here already; it stays readable until what was expected is fetched, and let go."""
+        ...
+
     def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Content]:
         """The whole file, which has a share of the room for parts until the context ends; it stays readable."""
         ...

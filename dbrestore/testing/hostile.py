@@ -69,6 +69,9 @@ class MemoryStorage:
     def expect(self, file: StoredFile) -> None:
         """Nothing has to be brought."""
 
+    def find(self, file: StoredFile) -> None:
+        """Not needed."""
+
     def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Path]:
         """Not needed."""
         raise NotImplementedError

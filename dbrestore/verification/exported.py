@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dbrestore.concurrency import one_ahead
+from dbrestore.concurrency import Ahead
 from dbrestore.encoding import VALUE_HINT
 from dbrestore.errors import InvalidValueError
 from dbrestore.export.rows import read_batches
@@ -51,7 +51,7 @@ class ExportedRows:
         """The rows of a part. Raises PartError, or InvalidValueError for a value that its column cannot hold."""
         async with self.storage.fetch(part.file) as content:
             hashed = self._hash(content, table, part, form)
-            async with aclosing(one_ahead(hashed, self.threads)) as batches:
+            async with aclosing(Ahead(hashed, self.threads)) as batches:
                 async for batch in batches:
                     yield batch
 

@@ -10,6 +10,7 @@ from dbrestore.export.local import LocalStorage
 from dbrestore.load import Loader
 from dbrestore.planning.choices import Choices
 from dbrestore.planning.resumption import record_plan
+from dbrestore.streams import Streams
 from dbrestore.target import journal
 from dbrestore.target.deferral.execution import PuttingBack, take_down
 from dbrestore.target.recorded import Phase
@@ -54,7 +55,7 @@ async def test_a_part_that_is_loaded_is_not_loaded_again(
 ) -> None:
     [table] = plan.tables
     with ThreadPoolExecutor(1) as threads:
-        loader = Loader(LocalStorage(exported), threads)
+        loader = Loader(Streams(LocalStorage(exported), threads))
         await loader.load(connection, table, table.parts[:1])
         await loader.load(connection, table, table.parts[:1])
         assert await connection.fetchval(COUNT) == 100
@@ -68,7 +69,7 @@ async def test_a_load_waits_for_one_of_the_same_part_whose_end_nobody_knows(
 ) -> None:
     [table] = plan.tables
     with ThreadPoolExecutor(1) as threads:
-        loader = Loader(LocalStorage(exported), threads)
+        loader = Loader(Streams(LocalStorage(exported), threads))
         async with database.connect() as other:
             lost = other.transaction()
             await lost.start()

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dbrestore import load
+from dbrestore import load, streams
 from dbrestore.errors import (
     ConnectError,
     ConstraintError,
@@ -329,7 +329,7 @@ async def test_a_cancelled_restore_leaves_neither_rows_nor_connections(
 async def test_rows_that_are_too_large_for_each_other_are_loaded_one_part_after_the_other(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "LARGE_ROW_BYTES", 1)
+    monkeypatch.setattr(streams, "LARGE_ROW_BYTES", 1)
     monkeypatch.setattr(load, "LARGE_ROWS_BYTES", 1)
     exported = await export_into(database, tmp_path, items(), "CREATE TABLE items (id int, word text)")
     async with locked_rows(database, "items") as let_go:

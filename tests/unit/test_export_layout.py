@@ -68,6 +68,9 @@ class Files:
     def expect(self, file: StoredFile) -> None:
         raise NotImplementedError
 
+    def find(self, file: StoredFile) -> Path | None:
+        raise NotImplementedError
+
     def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Path]:
         raise NotImplementedError
 

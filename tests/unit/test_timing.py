@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +10,7 @@ from dbrestore.timing import CopyClock, RestoreTimes, Stage, TableTimes, Timing
 from dbrestore.views.sentences import time_lines
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
 TICK = 0.02
 """Seconds that a step takes at least."""
@@ -23,16 +22,10 @@ def slowly(*items: int) -> Iterator[int]:
         yield item
 
 
-@asynccontextmanager
-async def slow_part() -> AsyncIterator[str]:
-    await asyncio.sleep(TICK)
-    yield "part"
-
-
 async def test_a_copy_waits_for_the_storage_for_the_client_and_for_the_server() -> None:
     timing = Timing()
-    async with timing.copy(7) as clock, clock.fetching(slow_part()) as part:
-        assert part == "part"
+    async with timing.copy(7) as clock:
+        assert await clock.wait_for_storage(asyncio.sleep(TICK, "part")) == "part"
         assert await clock.wait_for_client(asyncio.sleep(2 * TICK, "chunk")) == "chunk"
         await asyncio.sleep(3 * TICK)
     times = timing.times().tables[7]

@@ -55,6 +55,14 @@ class Arrivals:
             self._expected[file.key] = file
             self._bring_expected()
 
+    def find(self, file: StoredFile) -> pa.Buffer | None:
+        """All bytes of ``file``, if it was expected and has been brought."""
+        arrival = self._coming.get(file.key)
+        if arrival is None or not arrival.download.done():
+            return None
+        failed = arrival.download.cancelled() or arrival.download.exception()
+        return None if failed else arrival.download.result().content()
+
     @asynccontextmanager
     async def fetch(self, file: StoredFile) -> AsyncIterator[pa.Buffer]:
         """All bytes of ``file``. Raises ExportError."""

@@ -60,6 +60,10 @@ class S3Storage:
         """Bring ``file`` as soon as there is room for it."""
         self.arrivals.expect(file)
 
+    def find(self, file: StoredFile) -> pa.Buffer | None:
+        """The bytes of ``file``, if it was expected and has been brought."""
+        return self.arrivals.find(file)
+
     def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[pa.Buffer]:
         """The bytes of ``file``. Raises ExportError."""
         return self.arrivals.fetch(file)
