@@ -23,16 +23,21 @@ from dbrestore.target.sequences import (
     read_sequences,
 )
 from dbrestore.target.sessions import one_session
-from dbrestore.target.views import Refresh, plan_refreshes, read_views, refresh
+from dbrestore.target.views import MaterializedView, Refresh, plan_refreshes, read_views, refresh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
     import asyncpg
 
     from dbrestore.patience import Patience
     from dbrestore.plan import Plan
     from dbrestore.progress import Progress
+    from dbrestore.target.deferral.model import Step
+
+
+ANALYZE_COST = 0.05
+"""Of loading the same rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,34 @@ class Finishing:
     warnings: list[str] = field(default_factory=list)
     failures: list[DbrestoreError] = field(default_factory=list)
     _extents: list[Extent] = field(default_factory=list)
+    _early: set[int] = field(default_factory=set)
+    """The oids of what ``early_tasks`` analyzes."""
+
+    @property
+    def _sizes(self) -> dict[int, int]:
+        """Bytes of the loaded tables by oid."""
+        return {table.table.oid: table.size for table in self.plan.tables}
+
+    def early_tasks(self, steps: Iterable[Step], loads: Mapping[int, Iterable[Hashable]], jobs: int) -> list[Task]:
+        """ANALYZE of tables, each when it is loaded and its own ``steps`` are taken.
+
+        The keys of one table go back one after the other, and meanwhile there is often nothing else to do. By the oid
+        of a table ``loads`` has the tasks that fill it.
+        """
+        by_table: dict[int, list[Hashable]] = defaultdict(list)
+        for step in steps:
+            by_table[step.table_oid].append(step.key)
+        early = self._independent()
+        self._early |= {entry.oid for entry in early}
+        tasks = []
+        for crowd in _crowds(early, self._sizes, jobs):
+            oids = [entry.oid for entry in crowd]
+            after = frozenset(key for oid in oids for key in (*loads.get(oid, ()), *by_table[oid]))
+            tasks.append(self._maintenance_task(("analyze", oids[0]), crowd, after, oids))
+        return tasks
 
     async def run(self, pool: asyncpg.Pool, jobs: int, patience: Patience | None = None) -> None:
-        """Do all of it, ``jobs`` things at a time. Raises TargetError."""
+        """Do all of the rest, ``jobs`` things at a time. Raises TargetError."""
         loaded = [table.table.oid for table in self.plan.tables]
         async with one_session(pool) as connection:
             sequences = await read_sequences(connection, loaded)
@@ -95,24 +125,44 @@ class Finishing:
             self.failures.append(error)
 
     def _maintaining(self, loaded: Sequence[int], refreshes: Sequence[Refresh], jobs: int) -> list[Task]:
-        maintenance = plan_maintenance(
+        """What ``early_tasks`` leaves over."""
+        vacuum = loaded if self.options.vacuum else ()
+        entries = self._planned(vacuum, [entry.view for entry in refreshes])
+        left = [entry for entry in entries if entry.oid not in self._early]
+        return [
+            self._maintenance_task(crowd[0].oid, crowd, crowd[0].after - self._early)
+            for crowd in _crowds(left, self._sizes, jobs)
+        ]
+
+    def _independent(self) -> list[Maintenance]:
+        """Tables of which all that is to be known is there when they are loaded and their own steps are taken.
+
+        Others have rows of their children too, or indexes that may have to give way to rows. VACUUM has to wait until
+        all that was loaded is durable.
+        """
+        if self.options.vacuum:
+            return []
+        spared = {deferred.table_oid for deferred in self.plan.deferral.spared}
+        children = {table.oid for table in self.plan.catalog.tables if table.parent is not None}
+        parents = {oid for table in self.plan.catalog.tables for oid in table.inherits}
+        left = {*spared, *children, *parents}
+        return [entry for entry in self._planned() if entry.oid in self._sizes and entry.oid not in left]
+
+    def _planned(self, vacuum: Collection[int] = (), views: Sequence[MaterializedView] = ()) -> tuple[Maintenance, ...]:
+        return plan_maintenance(
             self.plan.catalog.tables,
-            loaded,
+            self._sizes,
             server_version=self.plan.catalog.server_version,
             analyze=self.options.analyze,
-            vacuum=loaded if self.options.vacuum else (),
-            views=[entry.view for entry in refreshes],
+            vacuum=vacuum,
+            views=views,
         )
-        sizes = {table.table.oid: table.size for table in self.plan.tables}
-        return [
-            Task(
-                crowd[0].oid,
-                partial(self._maintain, crowd),
-                crowd[0].after,
-                sum(sizes.get(each.oid, 0) for each in crowd),
-            )
-            for crowd in _crowds(maintenance, sizes, jobs)
-        ]
+
+    def _maintenance_task(
+        self, key: Hashable, crowd: Sequence[Maintenance], after: frozenset[Hashable], claims: Iterable[int] = ()
+    ) -> Task:
+        size = sum(self._sizes.get(entry.oid, 0) for entry in crowd)
+        return Task(key, partial(self._maintain, crowd), after, int(size * ANALYZE_COST), frozenset(claims))
 
     async def _maintain(self, crowd: Sequence[Maintenance], connection: asyncpg.Connection) -> None:
         names = ", ".join(entry.dotted for entry in crowd)

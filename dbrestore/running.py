@@ -152,7 +152,7 @@ class Run:
         finishing = Finishing(self.plan, self.options.finishing, self.progress)
         async with watching(self.pool, self.progress):
             with self.timing.loading():
-                failures = await self._load_and_put_back(loaded, whole, memory, cluster)
+                failures = await self._load_and_put_back(loaded, whole, memory, finishing, cluster)
                 if self.schema:
                     self.progress.note(f"making the keys, indexes and triggers of {self.schema.archive.path}")
                     failures += await self.schema.make_post_data(self.pool, self.options.builds, memory)
@@ -209,7 +209,7 @@ class Run:
         return rows_before
 
     async def _load_and_put_back(
-        self, loaded: set[str], whole: Set[int], memory: str, cluster: Cluster | None
+        self, loaded: set[str], whole: Set[int], memory: str, finishing: Finishing, cluster: Cluster | None
     ) -> list[DbrestoreError]:
         """Return what rows were in the way of; ``memory`` is for each index build.
 
@@ -223,9 +223,11 @@ class Run:
         shares: dict[Hashable, int] = {LOADS: options.jobs, BUILDS: options.builds}
         async with self._engine(cluster, sparing) as engine:
             self.progress.putting_back(steps)
+            loads = find_loads(self.plan)
             tasks = [
                 *load_tasks(remaining_plan(self.plan, loaded), engine, self.progress, options.jobs, whole=whole),
-                *put_back_tasks(putting_back, find_loads(self.plan), sizes, self.progress, self.timing),
+                *put_back_tasks(putting_back, loads, sizes, self.progress, self.timing),
+                *([] if self.schema else finishing.early_tasks(steps, loads, options.workers)),
             ]
             shares[LOADS] = engine.elsewhere or options.jobs
             jobs = options.builds if engine.elsewhere else options.workers

@@ -1,7 +1,8 @@
 """Walks a graph of tasks with a bounded number of connections.
 
 A task starts when all that it comes after are done, all that it claims is free, and so is a job; of those that could
-start, the costliest does. The first failure that does not pass cancels all that runs.
+start, the one does with which the costliest chain of tasks begins, since the end waits for that. The first failure that
+does not pass cancels all that runs.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Task:
     after: frozenset[Hashable] = frozenset()
     """Keys of the tasks that have to be done before."""
     cost: int = 0
-    """Larger is started earlier: bytes, say."""
+    """Bytes, say: how long it takes, compared to the others."""
     claims: frozenset[Hashable] = frozenset()
     """What it takes a share of while it runs."""
     is_elsewhere: bool = False
@@ -191,11 +192,26 @@ class _Crew:
         return await self.board.take(is_elsewhere=self.is_elsewhere)
 
 
+def _chain_costs(tasks: Sequence[Task]) -> dict[Hashable, int]:
+    """By key, the cost of a task with the costliest of those that come after it, and of those after that, and so on.
+
+    Raises graphlib.CycleError.
+    """
+    by_key = {task.key: task for task in tasks}
+    costs: dict[Hashable, int] = defaultdict(int)
+    for key in reversed(list(TopologicalSorter({task.key: task.after for task in tasks}).static_order())):
+        costs[key] += by_key[key].cost
+        for before in by_key[key].after:
+            costs[before] = max(costs[before], costs[key])
+    return costs
+
+
 class _Board:
     """What is ready to run."""
 
     def __init__(self, tasks: Sequence[Task], shares: Mapping[Hashable, int], ahead: int) -> None:
         self._tasks = {task.key: task for task in tasks}
+        self._chains = _chain_costs(tasks)
         self._sorter = TopologicalSorter({task.key: task.after for task in tasks})
         self._sorter.prepare()
         self._order = count()
@@ -210,7 +226,7 @@ class _Board:
         self._release()
 
     async def take(self, *, is_elsewhere: bool) -> Task | None:
-        """The costliest task of its kind that can start, as soon as there is one; None when all tasks are done."""
+        """The most urgent task of its kind that can start, as soon as there is one; None when all tasks are done."""
         while (task := self._find(self._ready[is_elsewhere])) is None and self._sorter.is_active():
             self._changed.clear()
             await self._changed.wait()
@@ -225,7 +241,7 @@ class _Board:
     def give_back(self, task: Task) -> None:
         """Let somebody else take ``task``, which was not run."""
         self._free_claims(task)
-        heappush(self._ready[task.is_elsewhere], (-task.cost, next(self._order), task))
+        heappush(self._ready[task.is_elsewhere], self._entry(task))
         self._changed.set()
 
     async def wait_for_end(self, seconds: float) -> None:
@@ -245,13 +261,16 @@ class _Board:
                 if task.run is None:
                     self._sorter.done(task.key)
                 else:
-                    entry = (-task.cost, next(self._order), task)
+                    entry = self._entry(task)
                     heappush(self._ready[task.is_elsewhere], entry)
                     self._preparation.add(entry)
         self._preparation.go_on()
         self._changed.set()
         if not self._sorter.is_active():
             self._ended.set()
+
+    def _entry(self, task: Task) -> _Entry:
+        return -self._chains[task.key], next(self._order), task
 
     def _find(self, ready: list[_Entry]) -> Task | None:
         while ready:
@@ -269,7 +288,7 @@ class _Board:
         return None
 
     def _unblock(self, claim: Hashable) -> None:
-        """Let the costliest of those that are blocked by ``claim`` try again, if there is some of that."""
+        """Let the most urgent of those that are blocked by ``claim`` try again, if there is some of that."""
         if self._free.get(claim, 1) and self._blocked[claim]:
             entry = heappop(self._blocked[claim])
             heappush(self._ready[entry[-1].is_elsewhere], entry)

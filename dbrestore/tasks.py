@@ -37,6 +37,10 @@ EVEN_SHARE = 0.5
 """Of what a job has to load, up to which a table may go in one COPY: the jobs still end at about the same time."""
 
 
+BUILD_COST = 0.25
+"""Of an index build, or a check of a foreign key, against loading the same rows."""
+
+
 def find_whole(plan: Plan, jobs: int) -> frozenset[int]:
     """The oids of the tables that may go in one COPY each without that a job waits for another."""
     size = sum(table.size for table in plan.tables)
@@ -166,7 +170,7 @@ def put_back_tasks(
             step.key,
             partial(_put_back, putting_back, progress, timing, step) if step.statements else None,
             frozenset((*waits, *loads.get(step.table_oid, ()))),
-            sizes.get(step.table_oid, 0),
+            int(sizes.get(step.table_oid, 0) * BUILD_COST) if step.reads_rows else 0,
             frozenset((*step.alone, *([BUILDS] if step.reads_rows else []))),
         )
 
