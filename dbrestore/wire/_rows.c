@@ -1,6 +1,6 @@
-/* Rows of COPY's binary format, from the columns of an Arrow record batch, in one pass and without the GIL.
+/* Rows of COPY's formats, from the columns of an Arrow record batch, in one pass and without the GIL.
  *
- * Each column has a kind, which says how a cell is written, and a parameter. What a kind does not know (a numeric of
+ * Of the text format all columns are integers, or texts that have been checked. Of the binary format each column has a kind, which says how a cell is written, and a parameter. What a kind does not know (a numeric of
  * another form, an infinity, a value that is too long) is nothing that is decided here: encode_rows then names the
  * column, and the encoders written in Python take it, or refuse it with all that an error has to say.
  *
@@ -34,7 +34,9 @@ struct ArrowArray {
 enum kind { PAYLOAD, PREFIXED, CHARACTERS, INTEGER, REAL, BOOLEAN, DAY, MICROSECOND, UUID, HEXADECIMAL, NUMERIC,
             DATE_TEXT, TIMESTAMP_TEXT, TIMESTAMPTZ_TEXT, KINDS,
             /* what some columns of these are taken for, as it is faster */
-            FOUR_BYTES, EIGHT_BYTES, ENTRY };
+            FOUR_BYTES, EIGHT_BYTES, ENTRY,
+            /* of the text format */
+            LINE_TEXT, LINE_INTEGER };
 
 #define ENTRY_BYTES 16  /* a cell of a dictionary's value with its length, where all of them fit */
 
@@ -49,7 +51,9 @@ struct column {
     const int32_t *offsets;   /* of texts, or of the values of a dictionary */
     const uint8_t *data;
     const int32_t *indices;   /* into a dictionary; NULL where there is none */
+    int64_t distinct;         /* values of the dictionary */
     uint8_t *entries;         /* of the dictionary, ENTRY_BYTES each, if its values are so short */
+    int has_escapes;          /* texts may have characters that the text format escapes */
 };
 
 static const int64_t DAY_MICROSECONDS = INT64_C(86400000000);
@@ -83,6 +87,25 @@ static inline uint8_t *put64(uint8_t *out, uint64_t value)
 static inline int is_digit(uint8_t character)
 {
     return (uint8_t)(character - '0') <= 9;
+}
+
+/* Whether the text format has a backslash before a character, and what it has after that. */
+static inline int is_escaped(uint8_t character)
+{
+    return (character == '\\') | (character == '\t') | (character == '\n') | (character == '\r');
+}
+
+static inline uint8_t escape_of(uint8_t character)
+{
+    return character == '\t' ? 't' : character == '\n' ? 'n' : character == '\r' ? 'r' : character;
+}
+
+static int64_t count_escaped(const uint8_t *text, int64_t length)
+{
+    int64_t count = 0;
+    for (int64_t at = 0; at < length; at++)
+        count += is_escaped(text[at]);
+    return count;
 }
 
 static inline int is_valid(const uint8_t *validity, int64_t place)
@@ -143,24 +166,25 @@ static uint8_t *put_characters(uint8_t *out, const uint8_t *text, int32_t length
     return put_bytes(out, text, length);
 }
 
+/* What is below zero if signed is as large as it can be if not. */
+static inline int64_t read_integer(const struct column *column, int64_t place)
+{
+    switch (column->width * 2 + column->is_signed) {
+    case 3: return ((const int8_t *)column->values)[place];
+    case 2: return ((const uint8_t *)column->values)[place];
+    case 5: return ((const int16_t *)column->values)[place];
+    case 4: return ((const uint16_t *)column->values)[place];
+    case 9: return ((const int32_t *)column->values)[place];
+    case 8: return ((const uint32_t *)column->values)[place];
+    default: return ((const int64_t *)column->values)[place];
+    }
+}
+
 static uint8_t *put_integer(uint8_t *out, const struct column *column, int64_t place)
 {
-    int64_t value;
-    switch (column->width * 2 + column->is_signed) {
-    case 3: value = ((const int8_t *)column->values)[place]; break;
-    case 2: value = ((const uint8_t *)column->values)[place]; break;
-    case 5: value = ((const int16_t *)column->values)[place]; break;
-    case 4: value = ((const uint16_t *)column->values)[place]; break;
-    case 9: value = ((const int32_t *)column->values)[place]; break;
-    case 8: value = ((const uint32_t *)column->values)[place]; break;
-    case 17: value = ((const int64_t *)column->values)[place]; break;
-    default: {
-        uint64_t unsigned_value = ((const uint64_t *)column->values)[place];
-        if (unsigned_value > INT64_MAX)
-            return NULL;
-        value = (int64_t)unsigned_value;
-    }
-    }
+    int64_t value = read_integer(column, place);
+    if (value < 0 && !column->is_signed)
+        return NULL;
     out = put32(out, (uint32_t)column->parameter);
     switch (column->parameter) {
     case 2: return value == (int16_t)value ? put16(out, (uint32_t)value) : NULL;
@@ -477,6 +501,78 @@ static int put_rows(const struct column *columns, int count, int64_t rows, uint8
     return -1;
 }
 
+static uint8_t *put_decimal(uint8_t *out, int64_t value, int is_signed)
+{
+    uint8_t digits[20], *first = digits + sizeof digits;
+    int is_negative = is_signed && value < 0;
+    uint64_t left = is_negative ? -(uint64_t)value : (uint64_t)value;
+    do
+        *--first = (uint8_t)('0' + left % 10);
+    while (left /= 10);
+    if (is_negative)
+        *out++ = '-';
+    return copy(out, first, (int32_t)(digits + sizeof digits - first));
+}
+
+static inline uint8_t *put_line_cell(uint8_t *out, const struct column *column, int64_t row)
+{
+    int64_t place = column->first + row;
+    if (!is_valid(column->validity, place)) {
+        *out++ = '\\';
+        *out++ = 'N';
+        return out;
+    }
+    if (column->kind == LINE_INTEGER)
+        return put_decimal(out, read_integer(column, place), column->is_signed);
+    int64_t value = column->indices == NULL ? place : column->indices[place];
+    const uint8_t *text = column->data + column->offsets[value], *end = column->data + column->offsets[value + 1];
+    if (!column->has_escapes)
+        return copy(out, text, (int32_t)(end - text));
+    for (; text < end; text++) {
+        int is_special = is_escaped(*text);
+        *out = '\\';
+        out += is_special;
+        *out++ = is_special ? escape_of(*text) : *text;
+    }
+    return out;
+}
+
+/* Lines of the text format: a tab between fields, a newline after each row. */
+static uint8_t *put_lines(const struct column *columns, int count, int64_t rows, uint8_t *out)
+{
+    for (int64_t row = 0; row < rows; row++)
+        for (int number = 0; number < count; number++) {
+            out = put_line_cell(out, &columns[number], row);
+            *out++ = number + 1 < count ? '\t' : '\n';
+        }
+    return out;
+}
+
+/* Bytes that a column takes in lines at the most; looks for what has to be escaped. */
+static int64_t most_line_bytes(struct column *column, int64_t rows)
+{
+    int64_t bytes = 0, first = column->indices == NULL ? column->first : 0;
+    int64_t values = column->indices == NULL ? rows : column->distinct;
+    if (column->kind == LINE_INTEGER)
+        return rows * 21;  /* the longest, and what follows it */
+    if (column->offsets != NULL) {
+        int64_t start = column->offsets[first], end = column->offsets[first + values];
+        int64_t escaped = count_escaped(column->data + start, end - start);
+        column->has_escapes = escaped > 0;
+        bytes = end - start + escaped;
+    }
+    if (column->indices != NULL) {
+        bytes = 0;
+        for (int64_t row = 0; row < rows; row++)
+            if (is_valid(column->validity, column->first + row)) {
+                int32_t value = column->indices[column->first + row];
+                bytes += column->offsets[value + 1] - column->offsets[value];
+            }
+        bytes *= column->has_escapes ? 2 : 1;
+    }
+    return bytes + rows * 3;  /* a NULL and what follows it */
+}
+
 /* Bytes that the cells of a column take at the most. */
 static int64_t most_bytes(const struct column *column, int64_t rows)
 {
@@ -506,7 +602,7 @@ static int64_t most_bytes(const struct column *column, int64_t rows)
 
 static int refer_to_dictionary(struct column *column, const struct ArrowArray *array, int64_t rows)
 {
-    int64_t size = array->dictionary->length;
+    int64_t size = column->distinct = array->dictionary->length;
     column->indices = array->buffers[1];
     for (int64_t row = 0; row < rows; row++) {
         int64_t place = column->first + row;
@@ -563,45 +659,60 @@ static int read_text_column(struct column *column, const struct ArrowSchema *sch
     return 1;
 }
 
+static int read_integer_form(struct column *column, const char *format)
+{
+    static const char integers[] = "CcSsIiLl";  /* twice the logarithm of the width, and one if signed */
+    const char *found = strlen(format) == 1 ? strchr(integers, *format) : NULL;
+    if (found == NULL)
+        return 0;
+    column->width = 1 << (found - integers) / 2;
+    column->is_signed = (found - integers) % 2;
+    return 1;
+}
+
 /* Whether the buffers are of a form that the column's kind takes. */
 static int read_column(struct column *column, const struct ArrowSchema *schema, const struct ArrowArray *array,
                        int64_t rows)
 {
-    static const char integers[] = "CcSsIiLl";  /* twice the logarithm of the width, and one if signed */
-    const char *format = schema->format, *found;
+    const char *format = schema->format;
     if (array->n_buffers < 2 || array->length < rows)
         return 0;
     column->validity = array->null_count == 0 ? NULL : array->buffers[0];
     column->values = array->buffers[1];
     switch (column->kind) {
     case INTEGER:
-        found = strlen(format) == 1 ? strchr(integers, *format) : NULL;
-        column->width = found == NULL ? 0 : 1 << (found - integers) / 2;
-        column->is_signed = found != NULL && (found - integers) % 2;
+        if (schema->dictionary != NULL || !read_integer_form(column, format))
+            return 0;
         if (column->is_signed && column->width == column->parameter && column->width >= 4)
             column->kind = column->width == 4 ? FOUR_BYTES : EIGHT_BYTES;
-        return found != NULL && schema->dictionary == NULL
-               && (column->parameter == 2 || column->parameter == 4 || column->parameter == 8);
+        return column->parameter == 2 || column->parameter == 4 || column->parameter == 8;
     case REAL:
         column->kind = *format == 'f' ? FOUR_BYTES : EIGHT_BYTES;
         return strcmp(format, "f") == 0 || strcmp(format, "g") == 0;
     case BOOLEAN: return strcmp(format, "b") == 0;
     case DAY: return strcmp(format, "tdD") == 0;
     case MICROSECOND: return strncmp(format, "tsu:", 4) == 0;
+    case LINE_TEXT:
+        if (schema->dictionary == NULL && read_integer_form(column, format)) {
+            column->kind = LINE_INTEGER;
+            return 1;
+        }
+        return read_text_column(column, schema, array, rows);
     default: return read_text_column(column, schema, array, rows);
     }
 }
 
+/* `kinds` is NULL for the text format. */
 static int read_columns(struct column *columns, const int32_t *kinds, const struct ArrowSchema *schema,
                         const struct ArrowArray *batch)
 {
     for (int64_t number = 0; number < batch->n_children; number++) {
         const struct ArrowArray *array = batch->children[number];
         struct column *column = &columns[number];
-        if (kinds[2 * number] < 0 || kinds[2 * number] >= KINDS)
+        if (kinds != NULL && (kinds[2 * number] < 0 || kinds[2 * number] >= KINDS))
             return 0;
-        column->kind = (enum kind)kinds[2 * number];
-        column->parameter = kinds[2 * number + 1];
+        column->kind = kinds == NULL ? LINE_TEXT : (enum kind)kinds[2 * number];
+        column->parameter = kinds == NULL ? 0 : kinds[2 * number + 1];
         column->first = batch->offset + array->offset;
         if (!read_column(column, schema->children[number], array, batch->length))
             return 0;
@@ -630,20 +741,34 @@ static PyObject *rows_of(const struct column *columns, int count, int64_t rows)
     return Py_BuildValue("Nn", bytes, (Py_ssize_t)(end - start));
 }
 
-static PyObject *encode_rows(PyObject *module, PyObject *arguments)
+/* Lines as bytes and how many of these are in use. */
+static PyObject *lines_of(struct column *columns, int count, int64_t rows)
 {
-    PyObject *schema_capsule, *array_capsule, *result = NULL;
-    const char *kinds;
-    Py_ssize_t size;
-    (void)module;
-    if (!PyArg_ParseTuple(arguments, "(OO)y#", &schema_capsule, &array_capsule, &kinds, &size))
+    int64_t most = 0;
+    Py_BEGIN_ALLOW_THREADS
+    for (int number = 0; number < count; number++)
+        most += most_line_bytes(&columns[number], rows);
+    Py_END_ALLOW_THREADS
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)most);
+    if (bytes == NULL)
         return NULL;
+    uint8_t *start = (uint8_t *)PyBytes_AsString(bytes), *end;
+    Py_BEGIN_ALLOW_THREADS
+    end = put_lines(columns, count, rows, start);
+    Py_END_ALLOW_THREADS
+    return Py_BuildValue("Nn", bytes, (Py_ssize_t)(end - start));
+}
+
+/* `kinds` is NULL for the text format, else it has two numbers for each column. */
+static PyObject *encode(PyObject *schema_capsule, PyObject *array_capsule, const char *kinds, Py_ssize_t size)
+{
+    PyObject *result = NULL;
     const struct ArrowSchema *schema = PyCapsule_GetPointer(schema_capsule, "arrow_schema");
     const struct ArrowArray *batch = schema == NULL ? NULL : PyCapsule_GetPointer(array_capsule, "arrow_array");
     if (batch == NULL)
         return NULL;
     if (strcmp(schema->format, "+s") != 0 || schema->n_children != batch->n_children || batch->n_children > INT16_MAX
-        || size != (Py_ssize_t)(batch->n_children * 2 * sizeof(int32_t))) {
+        || (kinds != NULL && size != (Py_ssize_t)(batch->n_children * 2 * sizeof(int32_t)))) {
         PyErr_SetString(PyExc_ValueError, "a record batch and the kinds of its columns are needed");
         return NULL;
     }
@@ -652,11 +777,14 @@ static PyObject *encode_rows(PyObject *module, PyObject *arguments)
     if (columns == NULL || aligned == NULL)
         PyErr_NoMemory();
     else {
-        memcpy(aligned, kinds, (size_t)size);
-        if (read_columns(columns, aligned, schema, batch))
-            result = rows_of(columns, (int)batch->n_children, batch->length);
-        else
+        if (kinds != NULL)
+            memcpy(aligned, kinds, (size_t)size);
+        if (!read_columns(columns, kinds == NULL ? NULL : aligned, schema, batch))
             PyErr_SetString(PyExc_ValueError, "a column is not of a form that its kind takes");
+        else if (kinds == NULL)
+            result = lines_of(columns, (int)batch->n_children, batch->length);
+        else
+            result = rows_of(columns, (int)batch->n_children, batch->length);
     }
     for (int64_t number = 0; columns != NULL && number < batch->n_children; number++)
         free(columns[number].entries);
@@ -665,9 +793,31 @@ static PyObject *encode_rows(PyObject *module, PyObject *arguments)
     return result;
 }
 
+static PyObject *encode_rows(PyObject *module, PyObject *arguments)
+{
+    PyObject *schema_capsule, *array_capsule;
+    const char *kinds;
+    Py_ssize_t size;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "(OO)y#", &schema_capsule, &array_capsule, &kinds, &size))
+        return NULL;
+    return encode(schema_capsule, array_capsule, kinds, size);
+}
+
+static PyObject *encode_lines(PyObject *module, PyObject *arguments)
+{
+    PyObject *schema_capsule, *array_capsule;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "(OO)", &schema_capsule, &array_capsule))
+        return NULL;
+    return encode(schema_capsule, array_capsule, NULL, 0);
+}
+
 static PyMethodDef methods[] = {
     {"encode_rows", encode_rows, METH_VARARGS,
      "encode_rows(capsules, kinds): the rows of a batch and their size, or the column that has an unknown value."},
+    {"encode_lines", encode_lines, METH_VARARGS,
+     "encode_lines(capsules): the lines of a batch of texts, and their size."},
     {NULL, NULL, 0, NULL},
 };
 

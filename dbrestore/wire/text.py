@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dbrestore.wire import compiled
+from dbrestore.wire.compiled import join_lines, with_values
 from dbrestore.wire.distinct import DistinctEncoder
 from dbrestore.wire.fields import (
     UnencodableError,
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 ESCAPES = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 """The backslash first: the others add backslashes."""
 NULL = b"\\N"
-BYTEA_PREFIX = b"\\\\x"
-"""Of byteain's hexadecimal form; the backslash is escaped."""
+BYTEA_PREFIX = b"\\x"
+"""Of byteain's hexadecimal form."""
 HEX_PAIRS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), "V2").view(np.uint16)
 PLAIN = (pa.types.is_string, pa.types.is_boolean, pa.types.is_integer, pa.types.is_null)
 """Types whose text by Arrow is what PostgreSQL reads."""
@@ -67,7 +69,7 @@ class TextEncoder:
 
     def __init__(self, columns: Sequence[TextColumn]) -> None:
         """``columns`` are in the order of the COPY's column list."""
-        self._columns = tuple((column, DistinctEncoder(partial(_escaped_text, column))) for column in columns)
+        self._columns = tuple((column, DistinctEncoder(partial(_checked_text, column))) for column in columns)
 
     def encode(self, batch: pa.RecordBatch) -> Iterator[pa.Buffer]:
         """The rows of ``batch``, whose columns are in the order of the COPY's column list.
@@ -79,18 +81,23 @@ class TextEncoder:
     def _encode(self, batch: pa.RecordBatch) -> pa.Buffer:
         if batch.num_columns == 0:
             return pa.py_buffer(b"\n" * batch.num_rows)
-        kind = pa.large_binary() if batch.nbytes > JOIN_LIMIT else pa.binary()
-        fields = []
+        texts = []
         for (column, distinct), array in zip(self._columns, batch.columns, strict=True):
             with named(column.name):
-                texts = distinct.encode(array)
-                field = _escaped_text(column, plain_source(array)) if texts is None else texts.take(array.indices)
-                fields.append(field.cast(kind))
-        return join_rows(fields, kind)
+                values = distinct.encode(array)
+                texts.append(
+                    _checked_text(column, plain_source(array))
+                    if values is None
+                    else with_values(array, _written(values))
+                )
+        is_large = batch.nbytes > JOIN_LIMIT
+        return join_lines(texts) if compiled.IS_THERE and not is_large else join_rows(texts, large=is_large)
 
 
-def join_rows(fields: Sequence[pa.Array], kind: pa.DataType) -> pa.Buffer:
-    """Lines of fields, which are of type ``kind`` and escaped."""
+def join_rows(texts: Sequence[pa.Array], *, large: bool = False) -> pa.Buffer:
+    """The lines of texts and integers, as ``join_lines`` has them; ``large`` if all of them may come to 2 GiB."""
+    kind = pa.large_binary() if large else pa.binary()
+    fields = [_escaped(_written(text)).cast(kind) for text in texts]
     joined = pc.binary_join_element_wise(
         *fields[:-1],
         pc.binary_join_element_wise(fields[-1].fill_null(NULL), pa.scalar(b"\n", kind), pa.scalar(b"", kind)),
@@ -101,15 +108,18 @@ def join_rows(fields: Sequence[pa.Array], kind: pa.DataType) -> pa.Buffer:
     return joined.buffers()[2]
 
 
-def _escaped_text(column: TextColumn, array: pa.Array) -> pa.Array:
+def _checked_text(column: TextColumn, array: pa.Array) -> pa.Array:
+    """Texts as the server's input functions take them, not escaped yet, or integers."""
     if column.check is not None:
         column.check(array)
     if pa.types.is_binary(array.type):
         return _hex(array, column.bytes_prefix)
+    if pa.types.is_integer(array.type):
+        return array  # as it is written by what joins the rows
     if not pa.types.is_string(array.type):
-        return as_text(array).cast(pa.binary())
+        return as_text(array)
     _refuse_unreadable(array)
-    return _escaped(array.cast(pa.binary()))
+    return array
 
 
 def _refuse_unreadable(texts: pa.Array) -> None:
@@ -185,13 +195,20 @@ def _with_era(text: str) -> str:
     return text if match is None else f"{1 - int(match[0]):04}{text[match.end() :]} BC"
 
 
-def _escaped(array: pa.Array) -> pa.Array:
-    data = array.buffers()[2]
+def _written(array: pa.Array) -> pa.Array:
+    return as_text(array) if pa.types.is_integer(array.type) else array
+
+
+def _escaped(texts: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(texts.type):
+        return _escaped(texts.dictionary).take(texts.indices)
+    texts = texts.cast(pa.binary())
+    data = texts.buffers()[2]
     content = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
     for character, escape in ESCAPES:
         if (content == character[0]).any():
-            array = pc.replace_substring(array, character, escape)
-    return array
+            texts = pc.replace_substring(texts, character, escape)
+    return texts
 
 
 def _hex(array: pa.Array, prefix: bytes) -> pa.Array:

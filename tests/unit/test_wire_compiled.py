@@ -4,6 +4,7 @@ import datetime as dt
 import shutil
 import string
 import sysconfig
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from dbrestore.wire import cells, compiled
 from dbrestore.wire.fields import UnencodableError
 from dbrestore.wire.registry import CopyFormat, PgType, WireColumn, stream_encoder
 from dbrestore.wire.scalars import VARCHAR_HEADER
+from dbrestore.wire.text import join_rows
 from tests.unit.test_wire_binary import parse_rows
 from tests.unit.test_wire_numeric import read
 
@@ -216,3 +218,45 @@ def test_no_kind_is_unknown() -> None:
         encode_rows(
             pa.record_batch([pa.array(["a"])], ["c"]).__arrow_c_array__(), len(cells.Kind).to_bytes(4, "little") * 2
         )
+
+
+TEXTS = st.none() | st.text(st.sampled_from("\\\t\n\r\vNaé🐘"), max_size=40)
+INTEGERS = {
+    pa.int8(): (-(2**7), 2**7 - 1),
+    pa.int16(): (-(2**15), 2**15 - 1),
+    pa.int32(): (-(2**31), 2**31 - 1),
+    pa.int64(): (-(2**63), 2**63 - 1),
+    pa.uint8(): (0, 2**8 - 1),
+    pa.uint16(): (0, 2**16 - 1),
+    pa.uint32(): (0, 2**32 - 1),
+    pa.uint64(): (0, 2**64 - 1),
+}
+
+
+def line_arrays(rows: int) -> st.SearchStrategy[pa.Array]:
+    """Slices, since buffers have to be read from where these begin."""
+    texts = st.lists(TEXTS, min_size=rows + 1, max_size=rows + 1).map(lambda values: pa.array(values, pa.string()))
+    integers = [
+        st.lists(st.none() | st.integers(*bounds), min_size=rows + 1, max_size=rows + 1).map(
+            partial(pa.array, type=kind)
+        )
+        for kind, bounds in INTEGERS.items()
+    ]
+    forms = (texts, texts.map(pa.Array.dictionary_encode), texts.map(lambda array: array.cast(pa.binary())), *integers)
+    return st.one_of(forms).map(lambda array: array.slice(1))
+
+
+@needs_compiler
+@quick
+@given(st.integers(1, 6).flatmap(lambda rows: st.lists(line_arrays(rows), min_size=1, max_size=4)))
+def test_lines_come_out_as_from_python(arrays: list[pa.Array]) -> None:
+    assert compiled.join_lines(arrays).to_pybytes() == join_rows(arrays).to_pybytes()
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "array", [pa.array([1.5]), pa.array([True]), pa.array([1]).dictionary_encode(), pa.array(["x"], pa.large_string())]
+)
+def test_lines_are_of_texts_and_integers_alone(array: pa.Array) -> None:
+    with pytest.raises(ValueError, match="not of a form"):
+        compiled.join_lines([array])
