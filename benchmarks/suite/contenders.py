@@ -38,6 +38,11 @@ class Attempt:
     folder: Path
     """Empty, to write in."""
 
+    @property
+    def report(self) -> Path:
+        """Where dbrestore says where its time went."""
+        return self.folder / "report.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Contender:
@@ -58,8 +63,18 @@ class Contender:
 
 
 def _dbrestore(attempt: Attempt) -> Stages:
+    return [[_dbrestore_command(attempt)]]
+
+
+def _dbrestore_as_others(attempt: Attempt) -> Stages:
+    """What the others do, and no more."""
+    return [[_dbrestore_command(attempt, "--no-analyze", "--verify", "none")]]
+
+
+def _dbrestore_command(attempt: Attempt, *options: str) -> list[str]:
     export, dsn = str(attempt.prepared.export), attempt.target.dsn
-    return [[[DBRESTORE, "restore", export, "--dsn", dsn, "--jobs", str(attempt.jobs)]]]
+    report = ["--report", str(attempt.report)]
+    return [DBRESTORE, "restore", export, "--dsn", dsn, "--jobs", str(attempt.jobs), *report, *options]
 
 
 def _pg_restore(attempt: Attempt) -> Stages:
@@ -118,6 +133,12 @@ def _loader(module: str, attempt: Attempt, *options: str) -> list[str]:
 
 CONTENDERS = (
     Contender("dbrestore", "dbrestore", Start.TABLES_AND_KEYS, _dbrestore),
+    Contender(
+        "dbrestore_as_others",
+        "dbrestore without `ANALYZE` and verification",
+        Start.TABLES_AND_KEYS,
+        _dbrestore_as_others,
+    ),
     Contender("pg_restore", "pg_restore", Start.NOTHING, _pg_restore),
     Contender("pg_restore_data", "pg_restore into tables that are there", Start.TABLES, _pg_restore_data),
     Contender("psql", "psql `\\copy`, binary", Start.TABLES, _psql),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.suite.tables import OURS, ratio
+from benchmarks.suite.tables import ALL_OURS, OURS, load_ratio, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +28,8 @@ class Goal:
     share: float
     jobs: int | None = None
     """For this number of jobs only."""
+    is_of_load: bool = False
+    """It is about loading alone, without the start and what comes after the rows."""
 
 
 GOALS = (
@@ -35,7 +37,7 @@ GOALS = (
     Goal("tpch", "pg_restore", 0.75),
     Goal("skewed", "pg_restore", 0.55),
     Goal("small", "pg_restore", 1.0),
-    Goal("twelve", LIMIT, 1.15, jobs=1),
+    Goal("twelve", LIMIT, 1.15, jobs=1, is_of_load=True),
 )
 
 
@@ -50,7 +52,7 @@ def goal_lines(
     if "twelve" in outcomes:
         yield from _rate_line(outcomes["twelve"], rows["twelve"], jobs[0])
     for other in others:
-        if other not in (OURS, LIMIT):
+        if other not in (*ALL_OURS, LIMIT):
             yield from _never_slower(other, outcomes, jobs)
 
 
@@ -69,11 +71,13 @@ def _never_slower(other: str, outcomes: Mapping[str, Outcomes], jobs: Sequence[i
 
 def _line(goal: Goal, outcomes: Outcomes, jobs: Sequence[int]) -> Iterator[str]:
     wanted = [number for number in jobs if goal.jobs in (None, number)]
-    shares = [(number, share) for number in wanted if (share := ratio(outcomes, goal.other, number)) is not None]
+    find = load_ratio if goal.is_of_load else ratio
+    shares = [(number, share) for number in wanted if (share := find(outcomes, goal.other, number)) is not None]
     if shares:
         measured = ", ".join(f"{share:.2f} (N = {number})" for number, share in shares)
         verdict = _verdict(all(share <= goal.share for _, share in shares))
-        yield f"| {goal.other} | {goal.data_set} | {goal.share:.2f} | {measured} | {verdict} |"
+        what = f"{goal.data_set}, loading alone" if goal.is_of_load else goal.data_set
+        yield f"| {goal.other} | {what} | {goal.share:.2f} | {measured} | {verdict} |"
 
 
 def _rate_line(outcomes: Outcomes, rows: int, jobs: int) -> Iterator[str]:

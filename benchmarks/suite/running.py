@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,8 @@ class Outcomes:
 
     times: dict[tuple[str, int], list[Measurement]] = field(default_factory=lambda: defaultdict(list))
     """By contender and jobs."""
+    loads: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Seconds of dbrestore's loading alone, in the same way."""
     failures: dict[tuple[str, int], str] = field(default_factory=dict)
     """Why a contender has no times."""
 
@@ -67,9 +70,13 @@ def _measure(prepared: Prepared, contender: Contender, jobs: int, outcomes: Outc
     target = _target(prepared, contender.start)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            stages = contender.stages(Attempt(prepared, target, jobs, Path(folder)))
+            attempt = Attempt(prepared, target, jobs, Path(folder))
+            stages = contender.stages(attempt)
             target.execute("CHECKPOINT")
             measured = measure_stages(stages)
+            if attempt.report.exists():
+                [database] = json.loads(attempt.report.read_text())["databases"]
+                outcomes.loads[key].append(database["stages"]["load"])
         _check(prepared, contender, target)
         outcomes.times[key].append(measured)
     except subprocess.CalledProcessError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 1024**2
 OURS = "dbrestore"
+ALL_OURS = (OURS, "dbrestore_as_others")
 NOT_MEASURED = "-"
 
 
@@ -41,11 +43,11 @@ def _line(prepared: Prepared, outcomes: Outcomes, contender: Contender, jobs: Se
 
 
 def _cell(outcomes: Outcomes, name: str, jobs: int) -> str:
-    median = outcomes.median(name, jobs)
-    if median is None:
+    measured = outcomes.median(name, jobs)
+    if measured is None:
         return NOT_MEASURED
     share = ratio(outcomes, name, jobs)
-    return f"{median.seconds:.2f} s" + (f" ({share:.2f})" if share is not None and name != OURS else "")
+    return f"{measured.seconds:.2f} s" + (f" ({share:.2f})" if share is not None and name not in ALL_OURS else "")
 
 
 def ratio(outcomes: Outcomes, other: str, jobs: int) -> float | None:
@@ -54,12 +56,18 @@ def ratio(outcomes: Outcomes, other: str, jobs: int) -> float | None:
     return ours.seconds / theirs.seconds if ours and theirs else None
 
 
+def load_ratio(outcomes: Outcomes, other: str, jobs: int) -> float | None:
+    """The seconds of dbrestore's loading alone as a share of all of another's, if both have been measured."""
+    loads, theirs = outcomes.loads.get((OURS, jobs)), outcomes.median(other, jobs)
+    return median(loads) / theirs.seconds if loads and theirs else None
+
+
 def _slice_lines(prepared: Prepared, outcomes: Outcomes, contenders: Sequence[Contender], jobs: int) -> Iterator[str]:
     rows = prepared.slice_rows
     rates = [
-        f"{contender.title} {rows / median.seconds:,.0f} rows/s"
+        f"{contender.title} {rows / measured.seconds:,.0f} rows/s"
         for contender in contenders
-        if contender.is_slice and (median := outcomes.median(contender.name, jobs))
+        if contender.is_slice and (measured := outcomes.median(contender.name, jobs))
     ]
     if rates:
         yield from (f"A slice of {rows:,} rows of the largest part, one connection: {', '.join(rates)}.", "")

@@ -207,32 +207,40 @@ def _saved(target: PgType) -> int:
 
 
 _SAVED = {
-    "cidr_recv": -85,
-    "date_recv": 75,
-    "float8recv": 200,
-    "hstore.hstore_recv": -170,
-    "inet_recv": -40,
-    "interval_recv": 105,
-    "jsonb_recv": 135,
-    "macaddr_recv": 290,
-    "textrecv": 135,
-    "timestamp_recv": 290,
-    "timestamptz_recv": 250,
-    "uuid_recv": 355,
-    "varbit_recv": -35,
-    "varcharrecv": 130,
+    "bit_recv": -25,
+    "boolrecv": 50,
+    "bpcharrecv": 130,
+    "cidr_recv": -200,
+    "date_recv": 145,
+    "float4recv": 170,
+    "float8recv": 225,
+    "hstore.hstore_recv": -510,
+    "inet_recv": -195,
+    "interval_recv": -20,
+    "json_recv": 135,
+    "jsonb_recv": 95,
+    "macaddr_recv": 250,
+    "numeric_recv": 45,
+    "textrecv": 70,
+    "time_recv": 155,
+    "timestamp_recv": 280,
+    "timestamptz_recv": 385,
+    "timetz_recv": 135,
+    "uuid_recv": 400,
+    "varbit_recv": -85,
+    "varcharrecv": 30,
 }
+_SAVED_BY_OTHERS = 25
 _SAVED_BY_ELEMENT = {
-    "int2recv": -200,
-    "int4recv": -200,
-    "int8recv": -200,
-    "numeric_recv": -335,
-    "timestamptz_recv": 0,
-    "timestamp_recv": 0,
-    "uuid_recv": 900,
+    "int2recv": -285,
+    "int4recv": -285,
+    "int8recv": -285,
+    "numeric_recv": -615,
+    "timestamptz_recv": -110,
+    "timestamp_recv": -110,
+    "uuid_recv": 690,
 }
-_SAVED_BY_ARRAY = -110
-_SAVED_BY_OTHERS = 40
+_SAVED_BY_ARRAY = -390
 """Measured by benchmarks/encoders.py; see docs/performance.md."""
 
 

@@ -81,6 +81,7 @@ async def test_the_sample_database_comes_back_equal(
 LOADED_AS_TEXT = {
     Sample.EVERY_TYPE: {
         "arrays": {"blobs", "addresses", "spans"},
+        "bits": {"one", "fixed", "varying", "short"},
         "decimals": {"cash"},
         "documents": {"as_xml"},
         "identifiers": {"log_position"},
@@ -89,6 +90,7 @@ LOADED_AS_TEXT = {
         },
         "multiranges": {"integers", "bigs", "numbers", "days", "locals", "instants", "several"},
         "nested": {"person", "home"},
+        "networks": {"host", "network"},
         "own_types": {"address", "blob"},
         "ranges": {"integers", "bigs", "numbers", "days", "locals", "instants", "words"},
         "search": {"vector", "query"},
@@ -144,6 +146,39 @@ async def test_a_restored_database_is_ready_for_use(make_database: MakeDatabase,
     assert await fetch(target, "SELECT items FROM totals") == [(100,)]
     assert await fetch(target, "INSERT INTO items DEFAULT VALUES RETURNING id, number, word") == [(101, 1101, "spoilt")]
     assert await fetch(target, "SELECT reltuples::int FROM pg_class WHERE relname = 'items'") == [(100,)]
+
+
+@on_both_engines
+async def test_the_planner_knows_all_that_was_loaded(make_database: MakeDatabase, tmp_path: Path) -> None:
+    """Also of expressions, which it learns of only when their index is there, and of children with their parents."""
+    small = [f"small_{number}" for number in range(40)]
+    schema = """
+        CREATE TABLE items (id int PRIMARY KEY, word text); CREATE INDEX items_upper_idx ON items (upper(word));
+        CREATE TABLE children (item int REFERENCES items); CREATE TABLE grandchildren () INHERITS (children);
+        CREATE TABLE days (day int) PARTITION BY RANGE (day);
+        CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM (0) TO (50);
+        CREATE TABLE days_2 PARTITION OF days FOR VALUES FROM (50) TO (101);
+    """ + "".join(
+        f"CREATE TABLE {name} (id int PRIMARY KEY, word text); CREATE INDEX {name}_upper_idx ON {name} (upper(word));"
+        for name in small
+    )
+    rows = "INSERT INTO {} SELECT n, 'word ' || n FROM generate_series(1, 100) AS n;"
+    fill = (
+        "".join(map(rows.format, ("items", *small)))
+        + """
+        INSERT INTO children VALUES (1); INSERT INTO grandchildren SELECT id FROM items;
+        INSERT INTO days SELECT id FROM items;
+    """
+    )
+    _, target = await round_trip(make_database, tmp_path, schema, fill)
+    unknown = """
+        SELECT relname FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND (relkind IN ('r', 'p') OR relname LIKE '%upper_idx')
+          AND relname NOT IN (SELECT tablename FROM pg_stats)
+    """
+    assert await fetch(target, unknown) == []
+    inherited = "SELECT DISTINCT tablename FROM pg_stats WHERE inherited ORDER BY 1"
+    assert await fetch(target, inherited) == [("children",), ("days",)]
 
 
 async def test_what_a_user_does_not_want_at_the_end_is_left_out(make_database: MakeDatabase, tmp_path: Path) -> None:

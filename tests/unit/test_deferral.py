@@ -255,6 +255,6 @@ def test_the_tasks_of_putting_back_wait_for_the_loads_of_their_tables() -> None:
         task.key: task for task in put_back_tasks(putting_back, {1: {1}, 2: {2}}, {1: 700}, Progress(), Timing())
     }
     assert tasks["build 10"].after == {1}
-    assert tasks["build 10"].cost == 700
+    assert tasks["build 10"].cost == 175
     assert 2 in tasks["ready 2"].after
     assert {"ready 1", "ready 2"} <= tasks["add 20"].after

@@ -162,6 +162,20 @@ async def test_the_costliest_of_those_that_are_ready_starts_first() -> None:
     assert record.started == ["large", "last", "middle", "small"]
 
 
+async def test_a_task_is_as_urgent_as_the_costliest_chain_that_waits_for_it() -> None:
+    record = Record()
+    tasks = [
+        record.task("large", cost=9),
+        record.task("first", cost=1),
+        Task("milestone", None, frozenset({"first"})),
+        record.task("second", {"milestone"}, cost=5),
+        record.task("third", {"second"}, cost=5),
+        record.task("beside", {"first"}, cost=2),
+    ]
+    await run(tasks, jobs=1)
+    assert record.started == ["first", "second", "large", "third", "beside"]
+
+
 async def test_a_task_waits_for_a_milestone_and_what_that_waits_for() -> None:
     record = Record()
     tasks = [
