@@ -8,6 +8,9 @@ STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
+# Commands that tests and benchmarks start would compile all of dbrestore each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check lint format torture fuzz bench bench-scale test-matrix dist dist-check reference clean
 

@@ -250,7 +250,7 @@ class Run:
                 yield engine
         else:
             with ThreadPoolExecutor(self.options.jobs, thread_name_prefix="encode") as threads:
-                async with aclosing(Streams(self.storage, threads, self.options.jobs)) as streams:
+                async with aclosing(Streams(self.storage, threads)) as streams:
                     loader = Loader(streams, preparation, self.plan.is_journaled, self.timing)
                     yield SparingLoader(loader, sparing)
 

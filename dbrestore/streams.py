@@ -30,6 +30,8 @@ LARGE_ROW_BYTES = 8 * 1024**2
 """Of an average row, from which on there has to be room for each of them, and none is made ahead of need."""
 SENT_BYTES = 1024**2
 """At a time."""
+KEPT_BYTES = 8 * 1024**2
+"""Of a chunk, up to which it may stay in memory while the next one is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,10 @@ class Streams:
     storage: Storage
     threads: Executor
     """Where parts are decoded and encoded."""
-    most: int = 1
-    """Parts that are decoded at a time before more than that are wanted; each takes the memory of a page per column."""
     _expected: dict[str, tuple[PlannedTable, Sequence[PlannedPart]]] = field(default_factory=dict)
     """What may be begun, by the key of the first part, in order."""
     _begun: dict[str, _Begun] = field(default_factory=dict)
-    """What no COPY has asked for yet."""
+    """What no COPY has asked for yet: one part, since each takes the memory of a page per column."""
     _decoding: set[str] = field(default_factory=set)
     """The keys of what still has rows to be decoded."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -62,11 +62,12 @@ class Streams:
     def expect(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> None:
         """``parts`` are going to be sent soon in one COPY, after those that were expected before."""
         self._expected[parts[0].file.key] = table, parts
-        self._begin_expected()
+        if not self._decoding:
+            self._begin_expected()
 
     async def send(
         self, table: PlannedTable, parts: Sequence[PlannedPart], clock: CopyClock
-    ) -> AsyncGenerator[pa.Buffer | bytes, None]:
+    ) -> AsyncGenerator[pa.Buffer | memoryview | bytes, None]:
         """The stream of one COPY. Raises PartError, InvalidValueError, ExportError."""
         encoder = stream_encoder(table.columns, table.copy_format)
         if encoder.header:
@@ -128,18 +129,19 @@ class Streams:
             self._begin_expected()
 
     def _begin_expected(self) -> None:
-        for key, (table, parts) in list(self._expected.items()):
-            if len(self._decoding) >= self.most:
-                return
+        for table, parts in list(self._expected.values()):
             if self._begin_ahead(table, parts):
-                del self._expected[key]
+                return
 
     def _begin_ahead(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> bool:
-        """Whether the first of ``parts`` could be begun."""
+        """Whether the first of ``parts`` is begun, or has to wait until another has been asked for."""
         part = parts[0]
+        if self._begun:
+            return True
         content = None if has_large_rows(part) else self.storage.find(part.file)
-        if content is None or part.file.key in self._begun:
+        if content is None:
             return False
+        self._expected.pop(part.file.key, None)
         self._begun[part.file.key] = self._begin(table, parts, content)
         return True
 
@@ -153,11 +155,12 @@ def has_large_rows(part: PlannedPart) -> bool:
     return part.row_bytes >= LARGE_ROW_BYTES
 
 
-def _sliced(chunk: pa.Buffer) -> Iterator[pa.Buffer | bytes]:
-    """``chunk`` in pieces of SENT_BYTES, which do not keep it: asyncpg copies each of them, and keeps the last one."""
+def _sliced(chunk: pa.Buffer) -> Iterator[pa.Buffer | memoryview | bytes]:
+    """``chunk`` in pieces of SENT_BYTES: asyncpg copies each of them, and keeps the last one and what that is of."""
     if chunk.size <= SENT_BYTES:
         yield chunk
         return
     whole = memoryview(chunk)
     for start in range(0, len(whole), SENT_BYTES):
-        yield bytes(whole[start : start + SENT_BYTES])
+        piece = whole[start : start + SENT_BYTES]
+        yield piece if len(whole) <= KEPT_BYTES else bytes(piece)

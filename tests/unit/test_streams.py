@@ -95,14 +95,14 @@ async def test_the_parts_of_a_copy_are_one_stream_and_each_is_begun_when_the_las
     assert parts.asked == ["fetch 0", "find 1", "fetch 1", "find 2", "fetch 2"]
 
 
-async def test_what_is_expected_is_begun_as_long_as_there_is_room(parts: Parts, threads: ThreadPoolExecutor) -> None:
+async def test_one_of_the_expected_is_begun_at_a_time(parts: Parts, threads: ThreadPoolExecutor) -> None:
     planned = await numbers(parts)
-    async with aclosing(Streams(parts, threads, most=2)) as stream:
+    async with aclosing(Streams(parts, threads)) as stream:
         for part in planned.parts:
             stream.expect(planned, [part])
-        assert parts.asked == ["find 0", "find 1"]
+        assert parts.asked == ["find 0"]
         assert [await sent(stream, planned, place) for place in range(3)] == [expected(place) for place in range(3)]
-    assert parts.asked == ["find 0", "find 1", "fetch 0", "find 2", "fetch 1", "fetch 2"]
+    assert parts.asked == ["find 0", "fetch 0", "find 1", "fetch 1", "find 2", "fetch 2"]
 
 
 async def test_what_is_not_here_yet_is_not_begun_but_what_comes_after_it(
@@ -133,7 +133,7 @@ async def test_what_is_wrong_with_a_part_that_was_begun_is_raised_when_it_is_sen
 ) -> None:
     (parts.folder / "1").write_bytes(b"PAR1 and nothing else PAR1")
     planned = await numbers(parts)
-    async with aclosing(Streams(parts, threads, most=2)) as stream:
+    async with aclosing(Streams(parts, threads)) as stream:
         stream.expect(planned, planned.parts[:1])
         stream.expect(planned, planned.parts[1:])
         assert await sent(stream, planned, 0) == expected(0)
