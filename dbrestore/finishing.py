@@ -62,13 +62,14 @@ class Finishing:
     warnings: list[str] = field(default_factory=list)
     failures: list[DbrestoreError] = field(default_factory=list)
     _extents: list[Extent] = field(default_factory=list)
+    _sizes: dict[int, int] = field(init=False)
+    """Bytes of the loaded tables by oid."""
     _early: set[int] = field(default_factory=set)
     """The oids of what ``early_tasks`` analyzes."""
 
-    @property
-    def _sizes(self) -> dict[int, int]:
-        """Bytes of the loaded tables by oid."""
-        return {table.table.oid: table.size for table in self.plan.tables}
+    def __post_init__(self) -> None:
+        """Add up what is asked for of each table."""
+        self._sizes = {table.table.oid: table.size for table in self.plan.tables}
 
     def early_tasks(self, steps: Iterable[Step], loads: Mapping[int, Iterable[Hashable]], jobs: int) -> list[Task]:
         """ANALYZE of tables, each when it is loaded and its own ``steps`` are taken.
