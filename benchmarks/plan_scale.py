@@ -32,7 +32,7 @@ from dbrestore.target.post_data import ForeignKey, PostData
 from dbrestore.target.survey import Survey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -102,6 +102,9 @@ class MadeUpStorage:
 
     def find(self, file: StoredFile) -> None:
         """Nothing is here."""
+
+    async def fetch_few(self, files: Sequence[StoredFile]) -> list[Path]:
+        raise NotImplementedError
 
     def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Path]:
         raise NotImplementedError

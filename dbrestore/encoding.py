@@ -36,7 +36,7 @@ class EncodedTable:
 
     table: PlannedTable
     parts: Sequence[PlannedPart]
-    contents: list[Content] = field(default_factory=list)
+    contents: Sequence[Content]
     """Of each part."""
     clock: CopyClock = field(default_factory=CopyClock)
     chunks: Sequence[Any] | None = None

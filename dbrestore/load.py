@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -174,7 +175,7 @@ class Loader:
         self, connection: asyncpg.Connection, crowd: Sequence[tuple[PlannedTable, Sequence[PlannedPart]]]
     ) -> None:
         """A thread encodes the next few tables while the last few are being sent."""
-        tables = [await self._fetched(table, parts) for table, parts in crowd]
+        tables = await self._fetched(crowd)
         waiting = CopyClock()
         async with aclosing(Ahead(encode_few(tables), self.streams.threads, waiting.wait_for_client)) as encoded:
             async for few in encoded:
@@ -183,14 +184,16 @@ class Loader:
                     self.timing.encoded(each.table.table.oid, each.clock, waiting)
                     each.chunks = None  # memory
 
-    async def _fetched(self, table: PlannedTable, parts: Sequence[PlannedPart]) -> EncodedTable:
-        """One part after the other: who kept the room of some while waiting for that of others might wait for ever."""
-        found = EncodedTable(table, parts)
-        for part in parts:
-            async with AsyncExitStack() as stack:
-                fetching = stack.enter_async_context(self.streams.storage.fetch(part.file))
-                found.contents.append(await found.clock.wait_for_storage(fetching))
-        return found
+    async def _fetched(self, crowd: Sequence[tuple[PlannedTable, Sequence[PlannedPart]]]) -> list[EncodedTable]:
+        """With what their parts hold; each waited for all of them."""
+        clock = CopyClock()
+        files = [part.file for _, parts in crowd for part in parts]
+        contents = iter(await clock.wait_for_storage(self.streams.storage.fetch_few(files)))
+        waited = clock.storage / max(1, len(crowd))
+        return [
+            EncodedTable(table, parts, list(islice(contents, len(parts))), CopyClock(storage=waited))
+            for table, parts in crowd
+        ]
 
     async def _copy_explaining(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -58,4 +58,8 @@ class Storage(Protocol):
 
     def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Content]:
         """The whole file, which has a share of the room for parts until the context ends; it stays readable."""
+        ...
+
+    async def fetch_few(self, files: Sequence[StoredFile]) -> list[Content]:
+        """Small files, one after the other: who kept room for some while waiting for more might wait for ever."""
         ...

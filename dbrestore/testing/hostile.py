@@ -72,6 +72,10 @@ class MemoryStorage:
     def find(self, file: StoredFile) -> None:
         """Not needed."""
 
+    async def fetch_few(self, files: Sequence[StoredFile]) -> list[Path]:
+        """Not needed."""
+        raise NotImplementedError
+
     def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Path]:
         """Not needed."""
         raise NotImplementedError

@@ -221,7 +221,7 @@ async def test_an_integer_that_is_too_large_is_shown_with_its_place(database: Da
 
 
 @pytest.mark.parametrize(
-    ("kind", "reason"), [("inet", " is not an address"), ("point", ": invalid input syntax for type point")]
+    ("kind", "reason"), [("uuid", " is not a uuid"), ("point", ": invalid input syntax for type point")]
 )
 async def test_a_long_value_is_cut_in_the_message(kind: str, reason: str, database: Database, tmp_path: Path) -> None:
     exported = await export_into(

@@ -18,7 +18,7 @@ from dbrestore.export.naming import possible_places, some_of
 from dbrestore.export.storage import StoredFile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -69,6 +69,9 @@ class Files:
         raise NotImplementedError
 
     def find(self, file: StoredFile) -> Path | None:
+        raise NotImplementedError
+
+    async def fetch_few(self, files: Sequence[StoredFile]) -> list[Path]:
         raise NotImplementedError
 
     def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Path]:

@@ -15,7 +15,7 @@ from dbrestore.export.s3.retry import Patience
 from dbrestore.room import Room
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     import pyarrow as pa
@@ -67,6 +67,14 @@ class S3Storage:
     def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[pa.Buffer]:
         """The bytes of ``file``. Raises ExportError."""
         return self.arrivals.fetch(file)
+
+    async def fetch_few(self, files: Sequence[StoredFile]) -> list[pa.Buffer]:
+        """The bytes of each file. Raises ExportError."""
+        found = []
+        for file in files:
+            async with self.arrivals.fetch(file) as content:
+                found.append(content)
+        return found
 
 
 @asynccontextmanager
