@@ -1,4 +1,4 @@
-"""What comes after the rows: sequences go on, materialized views are filled, the planner gets to know the tables."""
+"""Beside and after the rows: sequences go on, materialized views are filled, the planner gets to know the tables."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dbrestore.crowds import group
 from dbrestore.errors import DbrestoreError
 from dbrestore.events import Kind
 from dbrestore.scheduler import Task, run_tasks
+from dbrestore.target.catalog import TableKind
 from dbrestore.target.connect import make_durable
 from dbrestore.target.maintenance import Maintenance, maintain, plan_maintenance
 from dbrestore.target.sequences import (
@@ -138,15 +139,16 @@ class Finishing:
     def _independent(self) -> list[Maintenance]:
         """Tables of which all that is to be known is there when they are loaded and their own steps are taken.
 
-        Others have rows of their children too, or indexes that may have to give way to rows. VACUUM has to wait until
-        all that was loaded is durable.
+        Others are analyzed with their partitions or heirs, or have indexes that may have to give way to rows. VACUUM
+        has to wait until all that was loaded is durable.
         """
         if self.options.vacuum:
             return []
+        tables = self.plan.catalog.tables
         spared = {deferred.table_oid for deferred in self.plan.deferral.spared}
-        children = {table.oid for table in self.plan.catalog.tables if table.parent is not None}
-        parents = {oid for table in self.plan.catalog.tables for oid in table.inherits}
-        left = {*spared, *children, *parents}
+        trees = {table.oid for table in tables if table.parent is not None or table.kind is TableKind.PARTITIONED}
+        parents = {oid for table in tables for oid in table.inherits}
+        left = {*spared, *trees, *parents}
         return [entry for entry in self._planned() if entry.oid in self._sizes and entry.oid not in left]
 
     def _planned(self, vacuum: Collection[int] = (), views: Sequence[MaterializedView] = ()) -> tuple[Maintenance, ...]:

@@ -72,13 +72,16 @@ class Streams:
         encoder = stream_encoder(table.columns, table.copy_format)
         if encoder.header:
             yield encoder.header
-        for place in range(len(parts)):
-            async with aclosing(self._chunks(table, parts[place:], clock)) as chunks:
-                async for chunk in chunks:
-                    pieces = _sliced(chunk)
-                    del chunk  # it would be kept while the next one is made
-                    for piece in pieces:
-                        yield piece
+        try:
+            for place in range(len(parts)):
+                async with aclosing(self._chunks(table, parts[place:], clock)) as chunks:
+                    async for chunk in chunks:
+                        pieces = _sliced(chunk)
+                        del chunk  # it would be kept while the next one is made
+                        for piece in pieces:
+                            yield piece
+        finally:
+            await self.forget(parts)
         if encoder.trailer:
             yield encoder.trailer
 

@@ -35,8 +35,6 @@ WHOLE_BYTES = 256 * 1024**2
 """Of a table's parts, up to which they may go in one COPY: a run that was killed loses no more than that."""
 EVEN_SHARE = 0.5
 """Of what a job has to load, up to which a table may go in one COPY: the jobs still end at about the same time."""
-
-
 BUILD_COST = 0.25
 """Of an index build, or a check of a foreign key, against loading the same rows."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -201,7 +201,8 @@ class LoadingPlugin(WorkerPlugin):  # type: ignore[misc]
                 async with AsyncExitStack() as stack:
                     threads = stack.enter_context(ThreadPoolExecutor(given.connections, thread_name_prefix="encode"))
                     storage = open_storage(given.source, given.source_settings, self._notify)
-                    self._loader = Loader(Streams(await stack.enter_async_context(storage), threads), given.preparation)
+                    streams = Streams(await stack.enter_async_context(storage), threads)
+                    self._loader = Loader(await stack.enter_async_context(aclosing(streams)), given.preparation)
                     self._stack = stack.pop_all()
             return self._loader
 

@@ -87,23 +87,26 @@ def read_pages(part: memoryview, start: int, end: int) -> Iterator[Page]:
 
 
 def _read_page(part: memoryview, start: int, end: int) -> Page:
-    header = bytes(part[start : min(end, start + COMMON_HEADER_BYTES)])
     try:
-        sizes, last, rest = read_integers(header)
-        length = skip_fields(header, rest)
+        header, sizes, last, rest = _read_header(part[start : min(end, start + COMMON_HEADER_BYTES)])
     except ThriftError:
-        header = bytes(part[start : min(end, start + LARGEST_HEADER_BYTES)])
-        sizes, last, rest = read_integers(header)
-        length = skip_fields(header, rest)
+        header, sizes, last, rest = _read_header(part[start : min(end, start + LARGEST_HEADER_BYTES)])
     if not SIZES <= sizes.keys() <= SIZES_AND_CRC:
-        raise PageError("the page has no sizes")
-    offset, size, compressed = start + length, sizes[UNCOMPRESSED_PAGE_SIZE], sizes[COMPRESSED_PAGE_SIZE]
+        raise PageError("the page has other sizes than are known")
+    offset, size, compressed = start + len(header), sizes[UNCOMPRESSED_PAGE_SIZE], sizes[COMPRESSED_PAGE_SIZE]
     if sizes[PAGE_TYPE] not in (DATA_PAGE, DICTIONARY_PAGE):
         raise PageError("the page is of another type")
     if not (0 < compressed <= end - offset and 0 <= size <= compressed * MOST_INFLATED):
         raise PageError(f"{compressed} bytes that become {size} are no page")
-    plain = _plain_header(sizes[PAGE_TYPE], size, header[rest:length], last)
+    plain = _plain_header(sizes[PAGE_TYPE], size, header[rest:], last)
     return Page(plain, offset, part[offset : offset + compressed], size)
+
+
+def _read_header(part: memoryview) -> tuple[bytes, dict[int, int], int, int]:
+    """A header, and of it what ``read_integers`` tells."""
+    header = bytes(part)
+    sizes, last, rest = read_integers(header)
+    return header[: skip_fields(header, rest)], sizes, last, rest
 
 
 def _plain_header(page_type: int, size: int, rest: bytes, last: int) -> bytes:

@@ -1,8 +1,9 @@
 /* Rows of COPY's formats, from the columns of an Arrow record batch, in one pass and without the GIL.
  *
- * Of the text format all columns are integers, or texts that have been checked. Of the binary format each column has a kind, which says how a cell is written, and a parameter. What a kind does not know (a numeric of
- * another form, an infinity, a value that is too long) is nothing that is decided here: encode_rows then names the
- * column, and the encoders written in Python take it, or refuse it with all that an error has to say.
+ * Of the text format all columns are integers, or texts that have been checked. Of the binary format each column has a
+ * kind, which says how a cell is written, and a parameter. What a kind does not know (a numeric of another form, an
+ * infinity, a value that is too long) is nothing that is decided here: encode_rows then names the column, and the
+ * encoders written in Python take it, or refuse it with all that an error has to say.
  *
  * Columns come through the Arrow C data interface (https://arrow.apache.org/docs/format/CDataInterface.html); its
  * structures are declared below. The wire forms are those of the receive functions in PostgreSQL's src/backend/utils/adt.

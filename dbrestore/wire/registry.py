@@ -202,12 +202,13 @@ def text_reasons(columns: Sequence[WireColumn]) -> tuple[str, ...]:
 def _saved(target: PgType) -> int:
     """Nanoseconds of CPU, here and in the server together, that binary saves for each value; negative if it costs."""
     if target.element is not None:
-        return _SAVED_BY_ELEMENT.get(target.element.receive, _SAVED_BY_ARRAY)
-    return _SAVED.get(target.receive, _SAVED_BY_OTHERS)
+        saved = _SAVED_BY_ELEMENT.get(target.element.receive, _SAVED_BY_ARRAY)
+    else:
+        saved = _SAVED.get(target.receive, _SAVED_BY_OTHERS)
+    return max(0, saved) if _may_change(target) else saved  # text that is checked costs what binary does, and its own
 
 
 _SAVED = {
-    "bit_recv": -25,
     "boolrecv": 50,
     "bpcharrecv": 130,
     "cidr_recv": -200,
@@ -216,7 +217,6 @@ _SAVED = {
     "float8recv": 225,
     "hstore.hstore_recv": -510,
     "inet_recv": -195,
-    "interval_recv": -20,
     "json_recv": 135,
     "jsonb_recv": 95,
     "macaddr_recv": 250,

@@ -90,8 +90,7 @@ class TextEncoder:
                     if values is None
                     else with_values(array, _written(values))
                 )
-        is_large = batch.nbytes > JOIN_LIMIT
-        return join_lines(texts) if compiled.IS_THERE and not is_large else join_rows(texts, large=is_large)
+        return join_lines(texts) if compiled.IS_THERE else join_rows(texts, large=batch.nbytes > JOIN_LIMIT)
 
 
 def join_rows(texts: Sequence[pa.Array], *, large: bool = False) -> pa.Buffer:

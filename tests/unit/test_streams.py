@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -161,3 +162,16 @@ async def test_what_is_forgotten_makes_room_and_can_be_sent_nevertheless(
         stream.expect(planned, planned.parts[1:])
         assert parts.asked == ["find 0", "find 1"]
         assert await sent(stream, planned, 0) == expected(0)
+
+
+async def test_nothing_is_left_begun_by_a_copy_that_fails(parts: Parts, threads: ThreadPoolExecutor) -> None:
+    planned = await numbers(parts)
+    async with aclosing(Streams(parts, threads)) as stream:
+        async with aclosing(stream.send(planned, planned.parts, CopyClock())) as chunks:
+            async for _ in chunks:
+                await asyncio.sleep(0.05)
+                if parts.asked[-1:] == ["find 1"]:
+                    break
+        stream.expect(planned, planned.parts[2:])
+        assert parts.asked == ["fetch 0", "find 1", "find 2"]
+        assert await sent(stream, planned, 1) == expected(1)

@@ -60,8 +60,12 @@ class Arrivals:
         arrival = self._coming.get(file.key)
         if arrival is None or not arrival.download.done():
             return None
-        failed = arrival.download.cancelled() or arrival.download.exception()
-        return None if failed else arrival.download.result().content()
+        if arrival.download.cancelled() or arrival.download.exception():
+            return None
+        try:
+            return arrival.download.result().content()
+        except OSError:  # no more mappings, say: fetch() will meet it again, where it can be told
+            return None
 
     @asynccontextmanager
     async def fetch(self, file: StoredFile) -> AsyncIterator[pa.Buffer]:
