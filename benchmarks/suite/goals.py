@@ -50,7 +50,7 @@ def goal_lines(
         if goal.data_set in outcomes:
             yield from _line(goal, outcomes[goal.data_set], jobs)
     if "twelve" in outcomes:
-        yield from _rate_line(outcomes["twelve"], rows["twelve"], jobs[0])
+        yield from _rate_line(outcomes["twelve"], rows["twelve"], jobs)
     for other in others:
         if other not in (*ALL_OURS, LIMIT):
             yield from _never_slower(other, outcomes, jobs)
@@ -80,11 +80,14 @@ def _line(goal: Goal, outcomes: Outcomes, jobs: Sequence[int]) -> Iterator[str]:
         yield f"| {goal.other} | {what} | {goal.share:.2f} | {measured} | {verdict} |"
 
 
-def _rate_line(outcomes: Outcomes, rows: int, jobs: int) -> Iterator[str]:
-    if ours := outcomes.median(OURS, jobs):
-        rate, wanted = rows / ours.seconds, ROW_WISE_RATE * TIMES_ROW_WISE
+def _rate_line(outcomes: Outcomes, rows: int, jobs: Sequence[int]) -> Iterator[str]:
+    """With the number of jobs that suits dbrestore: the rate of the other is what it reaches with all it has."""
+    rates = [(rows / ours.seconds, number) for number in jobs if (ours := outcomes.median(OURS, number))]
+    if rates:
+        rate, number = max(rates)
+        wanted = ROW_WISE_RATE * TIMES_ROW_WISE
         verdict = _verdict(rate >= wanted)
-        yield f"| row-wise | twelve | at least {wanted:,} rows/s | {rate:,.0f} rows/s (N = {jobs}) | {verdict} |"
+        yield f"| row-wise | twelve | at least {wanted:,} rows/s | {rate:,.0f} rows/s (N = {number}) | {verdict} |"
 
 
 def _verdict(is_met: bool) -> str:
