@@ -37,6 +37,7 @@ from dbrestore.options import (
     S3,
     SCHEMA,
     SELECTION,
+    STORED,
     TALK,
     TARGET,
     UNFINISHED,
@@ -78,7 +79,7 @@ StatusJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON
 @app.command()
 @takes(
     *TARGET, *S3, *PATIENCE, "latest", *DATABASES, *SELECTION, *DIFFERENCES, *POLICY, *FINISHING,
-    "spool_dir", "spool_limit", "jobs", *CLUSTER, *BUILDS, *UNFINISHED, *SCHEMA, "verify", *TALK, *RECORDS,
+    "spool_dir", "spool_limit", "jobs", *CLUSTER, *BUILDS, *STORED, *UNFINISHED, *SCHEMA, "verify", *TALK, *RECORDS,
 )  # fmt: skip
 def restore(source: Source, *, settings: Settings) -> None:
     """Load an export into a database that has its complete schema and no rows.

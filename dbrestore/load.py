@@ -95,9 +95,7 @@ class Loader:
         begun()
         missing = parts
         try:
-            async with self._room_for(table), transaction(connection):
-                for statement in self.preparation:
-                    await connection.execute(statement)
+            async with self._room_for(table), self._prepared(connection):
                 if missing := await self._claim(connection, parts):
                     is_whole = self.freezes and len(missing) == len(table.parts) and table.size >= FREEZE_BYTES
                     freeze = is_whole and await make_new(connection, table.table)
@@ -127,6 +125,14 @@ class Loader:
         finally:
             self._room.free(size)
 
+    @asynccontextmanager
+    async def _prepared(self, connection: asyncpg.Connection) -> AsyncIterator[None]:
+        """A transaction."""
+        async with transaction(connection):
+            if self.preparation:
+                await connection.execute("; ".join(self.preparation))
+            yield
+
     async def _claim(self, connection: asyncpg.Connection, parts: Sequence[PlannedPart]) -> Sequence[PlannedPart]:
         """Those of ``parts`` that are not loaded yet."""
         if not self.is_journaled:
@@ -144,7 +150,7 @@ class Loader:
         begun()
         names = ", ".join(table.table.dotted for table in tables)
         try:
-            async with self._room_for(*tables), transaction(connection):
+            async with self._room_for(*tables), self._prepared(connection):
                 await connection.execute("SET CONSTRAINTS ALL DEFERRED")
                 for table in tables:
                     if missing := await self._claim(connection, table.parts):
@@ -161,9 +167,7 @@ class Loader:
         """
         begun()
         try:
-            async with self._room_for(*tables), transaction(connection):
-                for statement in self.preparation:
-                    await connection.execute(statement)
+            async with self._room_for(*tables), self._prepared(connection):
                 missing = await self._claim(connection, [part for table in tables for part in table.parts])
                 keys = {part.file.key for part in missing}
                 left = [(table, [part for part in table.parts if part.file.key in keys]) for table in tables]

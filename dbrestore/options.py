@@ -36,6 +36,7 @@ DIFFERENCES = (
 
 POLICY = ("foreign_keys", "indexes")
 BUILDS = ("index_jobs", "maintenance_work_mem")
+STORED = ("lz4",)
 CLUSTER = ("workers", "dask")
 UNFINISHED = ("resume", "restart")
 PATIENCE = ("retry_for",)

@@ -22,6 +22,7 @@ from dbrestore.scheduler import Task, run_tasks
 from dbrestore.sparing import SparingLoader
 from dbrestore.streams import Streams
 from dbrestore.target import journal
+from dbrestore.target.compression import COMPRESS_BY_LZ4, may_choose_lz4
 from dbrestore.target.connect import make_durable
 from dbrestore.target.deferral.execution import PuttingBack, choose_build_memory, take_down
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
@@ -89,6 +90,8 @@ class RestoreOptions:
     """Index builds at a time; None for as many as ``jobs``."""
     maintenance_work_mem: str | None = None
     """Memory of each index build, as the server reads it; None for a share of the server's."""
+    lz4: bool = True
+    """Compress wide values by it, where that is nobody else's choice."""
     finishing: FinishingOptions = field(default_factory=FinishingOptions)
     verification: Verification = Verification.COUNTS
     schema: ArchiveOptions | None = None
@@ -240,8 +243,7 @@ class Run:
 
     @asynccontextmanager
     async def _engine(self, cluster: Cluster | None, sparing: Sparing) -> AsyncIterator[Engine]:
-        is_unchecked = self.plan.policy.foreign_keys is ForeignKeys.UNCHECKED
-        preparation = (IGNORE_FOREIGN_KEYS,) if is_unchecked else ()
+        preparation = await self._preparation()
         if cluster:
             target = settings_to_send(self.connection, self.plan.target_database)
             async with cluster.engine(
@@ -253,6 +255,17 @@ class Run:
                 async with aclosing(Streams(self.storage, threads)) as streams:
                     loader = Loader(streams, preparation, self.plan.is_journaled, self.timing)
                     yield SparingLoader(loader, sparing)
+
+    async def _preparation(self) -> tuple[str, ...]:
+        """The statements that the transaction of each load begins with."""
+        statements = []
+        if self.plan.policy.foreign_keys is ForeignKeys.UNCHECKED:
+            statements.append(IGNORE_FOREIGN_KEYS)
+        if self.options.lz4:
+            async with one_session(self.pool) as connection:
+                if await may_choose_lz4(connection):
+                    statements.append(COMPRESS_BY_LZ4)
+        return tuple(statements)
 
     async def _read_steps(self) -> tuple[Sequence[Step], list[DbrestoreError]]:
         """What is down, and what could not be put back as it was."""

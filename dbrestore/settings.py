@@ -251,6 +251,13 @@ class Settings(BaseSettings):
             "among the builds, but at most 1GB each and no less than the server's own setting.",
         ),
     ] = None
+    lz4: Annotated[
+        bool,
+        Field(
+            description="Compress wide values by lz4 where the server has it and neither their column nor a setting of "
+            "the server, database or role names another method. Default: lz4."
+        ),
+    ] = True
     refresh: Annotated[bool, Field(description="Fill the materialized views at the end. Default: refresh.")] = True
     analyze: Annotated[bool, Field(description="ANALYZE what was loaded at the end. Default: analyze.")] = True
     vacuum: Annotated[bool, Field(description="VACUUM (FREEZE) what was loaded at the end.")] = False

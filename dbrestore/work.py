@@ -121,6 +121,7 @@ def _restore_options(settings: Settings) -> RestoreOptions:
         jobs=settings.jobs,
         index_jobs=settings.index_jobs,
         maintenance_work_mem=settings.maintenance_work_mem,
+        lz4=settings.lz4,
         finishing=FinishingOptions(settings.refresh, settings.analyze, settings.vacuum),
         verification=settings.verify,
         schema=settings.archive,

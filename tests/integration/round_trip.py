@@ -68,6 +68,7 @@ async def restore_export(
     retry_for: float = 60.0,
     schema: ArchiveOptions | None = None,
     cluster: ClusterOptions | None = None,
+    lz4: bool = True,
     **choices: Any,
 ) -> tuple[Plan, str]:
     """What was done, and what was said."""
@@ -83,6 +84,7 @@ async def restore_export(
             jobs=jobs,
             schema=schema,
             cluster=cluster or CLUSTER,
+            lz4=lz4,
         ),
         Progress([Lines(said, Level.VERBOSE if verbose else Level.NORMAL)]),
     )
