@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DOCS = REPOSITORY / "docs"
 LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)\s]+))?\)")
-OPTION = re.compile(r"`(--[a-z][a-z-]+)")
+OPTION = re.compile(r"`(--[a-z][a-z0-9-]+)")
 OTHERS_OPTIONS = {
     "--help", "--install-completion", "--version",  # of all of dbrestore
     "--env-file", "--platform", "--rm", "--volumes",  # Docker's
