@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from benchmarks.backend import load_cost
-from benchmarks.measuring import measure
+from benchmarks.measuring import load_seconds, measure
 from benchmarks.tables import FILL_LINEITEM, FILL_TWELVE_COLUMNS, LINEITEM, TWELVE_COLUMNS
 from dbrestore.export.rows import read_batches
 from dbrestore.memory import use_little_memory
@@ -99,24 +98,15 @@ def _compare_text(database: Database, name: str, folder: Path, runs: int) -> Non
     database.execute(f"\\copy {name} to '{lines}'")
     psql = [str(database.server.tool("psql")), "-qX", "-d", database.dsn, "-c", f"\\copy {name} from '{lines}'"]
     report = folder / "report.json"
-    restore = [
-        DBRESTORE,
-        "restore",
-        str(folder / "text"),
-        "--dsn",
-        database.dsn,
-        "--jobs",
-        "1",
-        "--report",
-        str(report),
-    ]
+    restore = [DBRESTORE, "restore", str(folder / "text"), "--dsn", database.dsn]
+    restore += ["--jobs", "1", "--report", str(report)]
     limits, wholes, loads = [], [], []
     for _ in range(runs):
         database.execute(f"TRUNCATE {name}; CHECKPOINT")
         limits.append(measure(psql).seconds)
         database.execute(f"TRUNCATE {name}; CHECKPOINT")
         wholes.append(measure(restore).seconds)
-        loads.append(json.loads(report.read_text())["databases"][0]["stages"]["load"])
+        loads.append(load_seconds(report))
     limit, whole, load = map(median, (limits, wholes, loads))
     print(
         f"{name:10} text: psql {limit:.2f} s, dbrestore's load {load:.2f} s: ratio {load / limit:.2f}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 KIB = 1024
 
@@ -58,6 +60,13 @@ def _wait(process: subprocess.Popen[bytes]) -> Measurement:
         sys.stderr.buffer.write(said)
         raise subprocess.CalledProcessError(process.returncode, process.args, stderr=said)
     return Measurement(0.0, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB)
+
+
+def load_seconds(report: Path) -> float:
+    """Of the loading alone, by the report of a restore of one database."""
+    [database] = json.loads(report.read_text())["databases"]
+    seconds: float = database["stages"]["load"]
+    return seconds
 
 
 def medians(measurements: Sequence[Measurement]) -> Measurement:

@@ -92,7 +92,7 @@ class Finishing:
 
     async def run(self, pool: asyncpg.Pool, jobs: int, patience: Patience | None = None) -> None:
         """Do all of the rest, ``jobs`` things at a time. Raises TargetError."""
-        loaded = [table.table.oid for table in self.plan.tables]
+        loaded = list(self._sizes)
         async with one_session(pool) as connection:
             sequences = await read_sequences(connection, loaded)
             views = await read_views(connection) if self.options.refresh else None

@@ -259,7 +259,7 @@ class Settings(BaseSettings):
         ),
     ] = True
     refresh: Annotated[bool, Field(description="Fill the materialized views at the end. Default: refresh.")] = True
-    analyze: Annotated[bool, Field(description="ANALYZE what was loaded at the end. Default: analyze.")] = True
+    analyze: Annotated[bool, Field(description="ANALYZE what was loaded. Default: analyze.")] = True
     vacuum: Annotated[bool, Field(description="VACUUM (FREEZE) what was loaded at the end.")] = False
     resume: Annotated[
         bool, Field(description="Go on with a restore that did not come to its end; without one just begin.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measuring import Measurement, measure_stages, medians
+from benchmarks.measuring import Measurement, load_seconds, measure_stages, medians
 from benchmarks.suite.contenders import Attempt, Contender, Start
 from benchmarks.suite.preparation import count_keys, count_rows
 from dbrestore.testing.databases import create_database
@@ -75,8 +74,7 @@ def _measure(prepared: Prepared, contender: Contender, jobs: int, outcomes: Outc
             target.execute("CHECKPOINT")
             measured = measure_stages(stages)
             if attempt.report.exists():
-                [database] = json.loads(attempt.report.read_text())["databases"]
-                outcomes.loads[key].append(database["stages"]["load"])
+                outcomes.loads[key].append(load_seconds(attempt.report))
         _check(prepared, contender, target)
         outcomes.times[key].append(measured)
     except subprocess.CalledProcessError as error:

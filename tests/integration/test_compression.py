@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from dbrestore.testing.databases import Database, MakeDatabase
 
 TABLES = """
-    CREATE TABLE documents (id int PRIMARY KEY, body text, kept text, narrow text);
+    CREATE TABLE documents (id int PRIMARY KEY, body text, kept text);
     ALTER TABLE documents ALTER kept SET COMPRESSION pglz;
 """
 FILL = """
-    INSERT INTO documents SELECT n, repeat('some words ' || n, 1000), repeat('others ' || n, 1000), 'few'
+    INSERT INTO documents SELECT n, repeat('some words ' || n, 1000), repeat('others ' || n, 1000)
       FROM generate_series(1, 20) AS n
 """
 METHODS = "SELECT DISTINCT pg_column_compression(body), pg_column_compression(kept) FROM documents"

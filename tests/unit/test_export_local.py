@@ -190,3 +190,12 @@ async def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"part\xff.parquet")).touch()
     with pytest.raises(LayoutError, match=r"holds a name that is not UTF-8: b'part\\xff.parquet'"):
         [file async for file in LocalStorage(tmp_path).list_files()]
+
+
+async def test_a_few_files_are_fetched_in_their_order_unless_one_has_changed(root: Path) -> None:
+    files = (await listed(root, "db/"))[::-1]
+    storage = LocalStorage(root)
+    assert await storage.fetch_few(files) == [root / file.key for file in files]
+    (root / files[1].key).write_bytes(b"something else")
+    with pytest.raises(ExportError, match="has changed since the export was listed"):
+        await storage.fetch_few(files)

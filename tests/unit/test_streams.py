@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dbrestore import streams
-from dbrestore.errors import PartError
+from dbrestore.errors import ExportError, PartError
 from dbrestore.export.local import LocalStorage
 from dbrestore.plan import PlannedPart, PlannedTable
 from dbrestore.streams import Streams
@@ -69,9 +69,9 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-async def numbers(parts: Parts, row_bytes: int = 8) -> PlannedTable:
+async def numbers(parts: Parts) -> PlannedTable:
     found = sorted([file async for file in parts.list_files()], key=lambda file: file.key)
-    planned = tuple(PlannedPart(file, ROWS, row_bytes) for file in found)
+    planned = tuple(PlannedPart(file, ROWS, row_bytes=8) for file in found)
     return PlannedTable(NUMBERS, "db/public.numbers", planned, COLUMNS, ())
 
 
@@ -148,7 +148,7 @@ async def test_a_part_that_changed_after_it_was_begun_is_not_sent(parts: Parts, 
     async with aclosing(Streams(parts, threads)) as stream:
         stream.expect(planned, planned.parts)
         (parts.folder / "0").write_bytes(b"something else")
-        with pytest.raises(Exception, match="has changed since the export was listed"):
+        with pytest.raises(ExportError, match="has changed since the export was listed"):
             await sent(stream, planned, 0)
 
 

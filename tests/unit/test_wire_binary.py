@@ -11,7 +11,6 @@ import pytest
 from dbrestore.wire import (
     binary,
     bits,
-    compiled,
     hexadecimal,
     hstores,
     intervals,
@@ -38,12 +37,7 @@ INTEGERS = array_encoder(23, scalars.integer_text_encoder(4))
 TEXTS = array_encoder(25, scalars.encode_plain)
 
 
-@pytest.fixture(
-    autouse=True, params=sorted({False, compiled.IS_THERE}), ids=lambda there: "in C" if there else "arrays"
-)
-def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are joined by whatever joins them on some machine."""
-    monkeypatch.setattr(compiled, "IS_THERE", request.param)
+pytestmark = pytest.mark.usefixtures("each_joiner")
 
 
 @dataclass(frozen=True)

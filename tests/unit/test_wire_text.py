@@ -8,17 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dbrestore.wire import compiled, text
+from dbrestore.wire import text
 from dbrestore.wire.fields import UnencodableError
 from dbrestore.wire.text import TextColumn, TextEncoder
 
-
-@pytest.fixture(
-    autouse=True, params=sorted({False, compiled.IS_THERE}), ids=lambda there: "in C" if there else "arrays"
-)
-def joined(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever joins the rows, they are the same."""
-    monkeypatch.setattr(compiled, "IS_THERE", request.param)
+pytestmark = pytest.mark.usefixtures("each_joiner")
 
 
 def encode(*columns: pa.Array) -> bytes:
