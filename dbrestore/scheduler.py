@@ -192,16 +192,15 @@ class _Crew:
         return await self.board.take(is_elsewhere=self.is_elsewhere)
 
 
-def _chain_costs(tasks: Sequence[Task]) -> dict[Hashable, int]:
+def _chain_costs(tasks: Mapping[Hashable, Task]) -> dict[Hashable, int]:
     """By key, the cost of a task with the costliest of those that come after it, and of those after that, and so on.
 
     Raises graphlib.CycleError.
     """
-    by_key = {task.key: task for task in tasks}
     costs: dict[Hashable, int] = defaultdict(int)
-    for key in reversed(list(TopologicalSorter({task.key: task.after for task in tasks}).static_order())):
-        costs[key] += by_key[key].cost
-        for before in by_key[key].after:
+    for key in reversed(list(TopologicalSorter({key: task.after for key, task in tasks.items()}).static_order())):
+        costs[key] += tasks[key].cost
+        for before in tasks[key].after:
             costs[before] = max(costs[before], costs[key])
     return costs
 
@@ -211,7 +210,7 @@ class _Board:
 
     def __init__(self, tasks: Sequence[Task], shares: Mapping[Hashable, int], ahead: int) -> None:
         self._tasks = {task.key: task for task in tasks}
-        self._chains = _chain_costs(tasks)
+        self._chains = _chain_costs(self._tasks)
         self._sorter = TopologicalSorter({task.key: task.after for task in tasks})
         self._sorter.prepare()
         self._order = count()
