@@ -36,7 +36,7 @@ from dbrestore.target.survey import IGNORE_FOREIGN_KEYS
 from dbrestore.target.travel import settings_to_send
 from dbrestore.tasks import BUILDS, LOADS, find_loads, find_whole, load_tasks, put_back_tasks
 from dbrestore.timing import Stage, Timing
-from dbrestore.verification.counting import count_tables
+from dbrestore.verification.counting import count_tables, count_tasks
 from dbrestore.verification.verdicts import Verification
 from dbrestore.verify import OTHER_WRITER_HINT, compare, find_problems
 from dbrestore.watching import watching
@@ -129,6 +129,8 @@ class Run:
     timing: Timing = field(default_factory=Timing)
     is_complete: bool = False
     """There is nothing left to do but to remove the journal, if even that."""
+    _counts: dict[int, int] = field(default_factory=dict)
+    """The rows of tables that were counted beside the last ANALYZE, by oid."""
 
     async def choose_memory(self) -> str:
         """What each index build gets. Raises a DbrestoreError if the server does not take what is wanted."""
@@ -188,7 +190,7 @@ class Run:
             self.progress.warn([f"only the rows are counted of what had rows before: {list_names(kept)}"])
         version, workers = plan.catalog.server_version, self.options.workers
         verdicts = await compare(
-            plan.tables, way, self.storage, version, rows_before, self.pool, workers, self.patience
+            plan.tables, way, self.storage, version, rows_before, self.pool, workers, self.patience, self._counts
         )
         raise_problems(find_problems(verdicts, OTHER_WRITER_HINT))
 
@@ -230,8 +232,9 @@ class Run:
             tasks = [
                 *load_tasks(remaining_plan(self.plan, loaded), engine, self.progress, options.jobs, whole=whole),
                 *put_back_tasks(putting_back, loads, sizes, self.progress, self.timing),
-                *([] if self.schema else finishing.early_tasks(steps, loads, options.workers)),
             ]
+            if not self.schema:
+                tasks += [*self._count(tasks), *finishing.early_tasks(steps, loads, options.workers)]
             shares[LOADS] = engine.elsewhere or options.jobs
             jobs = options.builds if engine.elsewhere else options.workers
             await run_tasks(tasks, self.pool, jobs, shares, self.patience, engine.elsewhere)
@@ -240,6 +243,13 @@ class Run:
         tasks = list(put_back_tasks(given_way, {}, sizes, self.progress, self.timing))
         await run_tasks(tasks, self.pool, options.builds, shares, self.patience)
         return [*earlier_failures, *putting_back.failures, *given_way.failures]
+
+    def _count(self, tasks: Sequence[Task]) -> list[Task]:
+        """Counting, once all of ``tasks`` are done, beside what then still goes on, which changes no row."""
+        if self.options.verification is not Verification.COUNTS:
+            return []
+        done = Task("all rows and keys are in", None, frozenset(task.key for task in tasks))
+        return [done, *count_tasks(self.plan.tables, self.options.workers, self._counts, frozenset({done.key}))]
 
     @asynccontextmanager
     async def _engine(self, cluster: Cluster | None, sparing: Sparing) -> AsyncIterator[Engine]:

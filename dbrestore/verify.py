@@ -14,7 +14,7 @@ from dbrestore.planning.unmatched import find_unmatched
 from dbrestore.surveying import choose_databases, for_each, survey_both
 from dbrestore.target.connect import ConnectionSettings, open_pool
 from dbrestore.target.deferral.policy import Policy
-from dbrestore.verification.counting import compare_counts
+from dbrestore.verification.counting import compare_counts, count_tables
 from dbrestore.verification.verdicts import Verification
 
 if TYPE_CHECKING:
@@ -112,17 +112,22 @@ async def compare(
     pool: asyncpg.Pool,
     jobs: int,
     patience: Patience | None = None,
+    known: Mapping[int, int] | None = None,
 ) -> list[Verdict]:
-    """Compare tables with their parts. Of those that had rows ``before``, by oid, the rows are only counted."""
+    """Compare tables with their parts. Of those that had rows ``before``, by oid, the rows are only counted.
+
+    ``known`` are the rows of tables that have been counted by now.
+    """
     if way is Verification.NONE:
         return []
+    counted = [table for table in tables if way is Verification.COUNTS or before.get(table.table.oid)]
+    counts = dict(known or {})
+    uncounted = [table for table in counted if table.table.oid not in counts]
+    counts.update(await count_tables(uncounted, pool, jobs, patience))
+    verdicts = compare_counts(counted, counts, before)
     if way is Verification.COUNTS:
-        return await compare_counts(tables, before, pool, jobs, patience)
+        return verdicts
     from dbrestore.verification.comparison import compare_contents  # noqa: PLC0415 - what is not the usual way
 
-    kept = [table for table in tables if before.get(table.table.oid)]
     others = [table for table in tables if not before.get(table.table.oid)]
-    return [
-        *await compare_counts(kept, before, pool, jobs, patience),
-        *await compare_contents(others, storage, server_version, pool, jobs, patience),
-    ]
+    return [*verdicts, *await compare_contents(others, storage, server_version, pool, jobs, patience)]

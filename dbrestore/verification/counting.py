@@ -11,7 +11,7 @@ from dbrestore.target.rows import count_rows
 from dbrestore.verification.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     import asyncpg
 
@@ -19,31 +19,32 @@ if TYPE_CHECKING:
     from dbrestore.plan import PlannedTable
 
 
-async def count_tables(
-    tables: Iterable[PlannedTable], pool: asyncpg.Pool, jobs: int, patience: Patience | None = None
-) -> dict[int, int]:
-    """The rows of each of ``tables`` in the target, by oid."""
-    counts: dict[int, int] = {}
+def count_tasks(
+    tables: Iterable[PlannedTable], jobs: int, counts: dict[int, int], after: frozenset[Hashable] = frozenset()
+) -> list[Task]:
+    """Tasks that put the rows of each of ``tables`` in the target into ``counts``, by oid, once ``after`` is done."""
 
     async def count(crowd: Sequence[PlannedTable], connection: asyncpg.Connection) -> None:
         found = await count_rows(connection, [table.table for table in crowd])
         counts.update(zip((table.table.oid for table in crowd), found, strict=True))
 
-    tasks = [
-        Task(("count", crowd[0].table.oid), partial(count, crowd), cost=sum(table.size for table in crowd))
+    return [
+        Task(("count", crowd[0].table.oid), partial(count, crowd), after, sum(table.size for table in crowd))
         for crowd in group(tables, lambda table: table.size, jobs)
     ]
-    await run_tasks(tasks, pool, jobs, patience=patience)
+
+
+async def count_tables(
+    tables: Iterable[PlannedTable], pool: asyncpg.Pool, jobs: int, patience: Patience | None = None
+) -> dict[int, int]:
+    """The rows of each of ``tables`` in the target, by oid."""
+    counts: dict[int, int] = {}
+    await run_tasks(count_tasks(tables, jobs, counts), pool, jobs, patience=patience)
     return counts
 
 
-async def compare_counts(
-    tables: Sequence[PlannedTable],
-    before: Mapping[int, int],
-    pool: asyncpg.Pool,
-    jobs: int,
-    patience: Patience | None = None,
+def compare_counts(
+    tables: Iterable[PlannedTable], counts: Mapping[int, int], before: Mapping[int, int]
 ) -> list[Verdict]:
     """Compare the number of rows of each table with the footers of its parts, and what was there ``before``, by oid."""
-    counts = await count_tables(tables, pool, jobs, patience)
     return [Verdict(table, counts[table.table.oid], before.get(table.table.oid, 0)) for table in tables]

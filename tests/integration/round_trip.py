@@ -62,7 +62,7 @@ async def restore_export(
     *,
     jobs: int = 2,
     user: str | None = None,
-    verbose: bool = False,
+    level: Level = Level.NORMAL,
     policy: Policy = DEFAULT_POLICY,
     unfinished: Unfinished = Unfinished.REFUSE,
     retry_for: float = 60.0,
@@ -86,7 +86,7 @@ async def restore_export(
             cluster=cluster or CLUSTER,
             lz4=lz4,
         ),
-        Progress([Lines(said, Level.VERBOSE if verbose else Level.NORMAL)]),
+        Progress([Lines(said, level)]),
     )
     return plan, said.getvalue()
 

@@ -17,7 +17,7 @@ from dbrestore import __version__
 from dbrestore.cluster import opening
 from dbrestore.cluster.options import ClusterOptions, open_cluster
 from dbrestore.errors import ClusterError, DbrestoreError, PrivilegeError, UsageError
-from dbrestore.events import Began, Ended, Kind
+from dbrestore.events import Began, Ended, Kind, Level
 from dbrestore.export.local import LocalStorage
 from dbrestore.export.opening import SourceSettings, open_storage
 from dbrestore.progress import Progress
@@ -90,7 +90,7 @@ def own_cluster() -> Iterator[DaskCluster]:
 def running(export: Path, target: Database, cluster: DaskCluster, *, jobs: int = 2) -> asyncio.Task[str]:
     async def run() -> str:
         _, said = await restore_export(
-            export, target, jobs=jobs, verbose=True, cluster=ClusterOptions(scheduler=cluster.address)
+            export, target, jobs=jobs, level=Level.VERBOSE, cluster=ClusterOptions(scheduler=cluster.address)
         )
         return said
 

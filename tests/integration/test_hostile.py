@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dbrestore.errors import DbrestoreError, ExportError
+from dbrestore.events import Level
 from dbrestore.target.quoting import qualified, quote_identifier
 from tests.integration.round_trip import (
     export_database,
@@ -55,7 +56,7 @@ async def test_names_that_try_to_be_sql_or_paths_are_names(make_database: MakeDa
     source.execute("; ".join(f"INSERT INTO {qualified('public', name)} VALUES ({values})" for name in NAMES))
     source.execute(f"INSERT INTO {qualified(NAMES[0], NAMES[1])} VALUES ({values})")
     folder = await export_database(source, tmp_path / "exports")
-    plan, said = await restore_export(folder, target, verbose=True)
+    plan, said = await restore_export(folder, target, level=Level.VERBOSE)
     assert len(plan.tables) == len(NAMES) + 2
     assert await find_differences(source, target) == []
     assert names_in(tmp_path) == ["exports"]

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from dbrestore.errors import DataError, PrivilegeError, SchemaError, SeveralProblemsError, TargetError
+from dbrestore.events import Level
 from dbrestore.export.local import LocalStorage
 from dbrestore.finishing import FinishingOptions
 from dbrestore.planning.choices import PartitionFolders
@@ -386,11 +387,30 @@ async def test_a_role_that_may_only_read_and_write_can_restore_in_order(
     assert {kept.reason for kept in plan.deferral.kept} == {"the role does not own the table"}
 
 
+async def test_rows_are_counted_once_after_the_last_key_is_back(make_database: MakeDatabase, tmp_path: Path) -> None:
+    schema = """
+        CREATE TABLE shelves (id int PRIMARY KEY);
+        CREATE TABLE books (id int PRIMARY KEY, shelf int REFERENCES shelves);
+        CREATE TABLE pages (book int REFERENCES books);
+    """
+    rows = "INSERT INTO shelves VALUES (1), (2); INSERT INTO books VALUES (1, 1); INSERT INTO pages VALUES (1)"
+    source, target = make_database(), make_database()
+    source.execute(schema + rows)
+    target.execute(schema)
+    exported = await export_database(source, tmp_path)
+    _, said = await restore_export(exported, target, level=Level.TRACE)
+    statements = said.splitlines()
+    checks = [place for place, line in enumerate(statements) if "VALIDATE CONSTRAINT" in line]
+    counts = [place for place, line in enumerate(statements) if "(SELECT count(*) FROM ONLY" in line]
+    assert (len(checks), len(counts)) == (2, 3)
+    assert max(checks) < min(counts)
+
+
 async def test_every_part_is_told_of_where_that_is_wanted(database: Database, tmp_path: Path, engine: str) -> None:
     database.execute("CREATE TABLE items AS SELECT generate_series(1, 5) AS id")
     exported = await export_database(database, tmp_path, rows_per_part=2)
     database.execute("TRUNCATE items")
-    _, said = await restore_export(exported, database, verbose=True)
+    _, said = await restore_export(exported, database, level=Level.VERBOSE)
     first, *lines, last, stages, jobs = said.splitlines()
     if engine == "dask":
         assert first.startswith("2 Dask workers with 2 connections; dashboard: http://")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dbrestore.errors import DbrestoreError, SeveralProblemsError, UnfinishedRunError, VerificationError
+from dbrestore.events import Level
 from dbrestore.planning.choices import IfNotEmpty
 from dbrestore.running import Unfinished
 from dbrestore.target.deferral.policy import ForeignKeys, Policy
@@ -101,7 +102,7 @@ async def test_a_resumed_run_loads_what_was_not_loaded_and_nothing_twice(
     await leave_half(export, target, policy)
     [(loaded,)] = await fetch(target, LOADED_PARTS)
     assert 0 < loaded < 6
-    _, said = await restore_export(export, target, unfinished=RESUME, policy=policy, verbose=True)
+    _, said = await restore_export(export, target, unfinished=RESUME, policy=policy, level=Level.VERBOSE)
     assert f"going on: {loaded} of 6 parts" in said
     assert len(told_parts(said)) == 6 - loaded
     assert await find_differences(source, target) == []
@@ -131,7 +132,9 @@ async def test_a_restart_empties_what_was_loaded_and_begins_anew(
     keys = await fetch(target, KEYS)
     await leave_half(export, target)
     target.execute("CREATE TABLE kept AS SELECT 1 AS id")
-    _, said = await restore_export(export, target, unfinished=RESTART, verbose=True, ignore_missing_tables=("kept",))
+    _, said = await restore_export(
+        export, target, unfinished=RESTART, level=Level.VERBOSE, ignore_missing_tables=("kept",)
+    )
     assert len(told_parts(said)) == 6
     assert await fetch(target, "SELECT id FROM kept") == [(1,)]
     target.execute("DROP TABLE kept")
