@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -70,33 +69,21 @@ class SharedSchemas:
         return self._last[1]
 
 
-async def read_footer(storage: Storage, file: StoredFile, schemas: SharedSchemas | None = None) -> Footer:
+async def read_footer(storage: Storage, file: StoredFile) -> Footer:
     """The footer of a part, from one ranged read, or two where it is larger than 64 KiB.
-
-    The form of the last eight bytes is https://parquet.apache.org/docs/file-format/: the footer's length, then the
-    magic bytes.
 
     Raises:
         PartError: the file is empty, cut off, damaged, encrypted, or not Parquet.
         ExportError: the storage cannot read it.
     """
-    if file.size < _SMALLEST_FILE_BYTES:
-        what = f"has {file.size} bytes, too few for a Parquet file" if file.size else "is empty"
-        raise PartError(f"{file.key} {what}", hint=_COPY_AGAIN)
-    tail = await _read_tail(storage, file, min(TAIL_BYTES, file.size))
-    needed = _footer_length(file, tail) + _TRAILER_BYTES
-    if needed > len(tail):
-        tail = await _read_tail(storage, file, needed)
-    schemas = schemas or SharedSchemas()
-    if needed <= SMALL_FOOTER_BYTES:
-        return _parsed(file, tail[-needed:], schemas)
-    return await asyncio.to_thread(_parsed, file, tail[-needed:], schemas)
+    (tail,) = await storage.read_tails([file], TAIL_BYTES)
+    return await _read_footer(storage, file, tail, SharedSchemas())
 
 
 async def read_footers(storage: Storage, files: Sequence[StoredFile], concurrency: int) -> list[Footer | PartError]:
     """The footer of each of ``files``, in their order, or what is wrong with that part.
 
-    At most ``concurrency`` reads run at a time. Equal schemas are one object, so that a million footers fit.
+    At most about ``concurrency`` are read at a time. Equal schemas are one object, so that a million footers fit.
 
     Raises:
         ExportError: the storage cannot read a file.
@@ -104,21 +91,41 @@ async def read_footers(storage: Storage, files: Sequence[StoredFile], concurrenc
     found: list[Any] = [None] * len(files)
     schemas = SharedSchemas()
 
-    async def read(place: int, file: StoredFile) -> None:
-        try:
-            found[place] = await read_footer(storage, file, schemas)
-        except PartError as error:
-            found[place] = error
+    async def read(start: int) -> None:
+        few = files[start : start + storage.tails_at_once]
+        for place, tail in enumerate(await storage.read_tails(few, TAIL_BYTES), start):
+            try:
+                found[place] = await _read_footer(storage, files[place], tail, schemas)
+            except PartError as error:
+                found[place] = error
 
-    await run_all(starmap(read, enumerate(files)), concurrency)
+    starts = range(0, len(files), storage.tails_at_once)
+    await run_all(map(read, starts), max(1, concurrency // storage.tails_at_once))
     return found
 
 
-async def _read_tail(storage: Storage, file: StoredFile, length: int) -> bytes:
-    tail = await storage.read_range(file, file.size - length, length)
+async def _read_footer(storage: Storage, file: StoredFile, tail: bytes, schemas: SharedSchemas) -> Footer:
+    """By the last bytes of a file, and more of it if they are too few.
+
+    The form of the last eight bytes is https://parquet.apache.org/docs/file-format/: the footer's length, then the
+    magic bytes.
+    """
+    if file.size < _SMALLEST_FILE_BYTES:
+        what = f"has {file.size} bytes, too few for a Parquet file" if file.size else "is empty"
+        raise PartError(f"{file.key} {what}", hint=_COPY_AGAIN)
+    _check_length(file, tail, min(TAIL_BYTES, file.size))
+    needed = _footer_length(file, tail) + _TRAILER_BYTES
+    if needed > len(tail):
+        tail = await storage.read_range(file, file.size - needed, needed)
+        _check_length(file, tail, needed)
+    if needed <= SMALL_FOOTER_BYTES:
+        return _parsed(file, tail[-needed:], schemas)
+    return await asyncio.to_thread(_parsed, file, tail[-needed:], schemas)
+
+
+def _check_length(file: StoredFile, tail: bytes, length: int) -> None:
     if len(tail) < length:
         raise PartError(f"{file.key} is shorter than the {file.size} bytes that it was listed with", hint=_COPY_AGAIN)
-    return tail
 
 
 def _footer_length(file: StoredFile, tail: bytes) -> int:

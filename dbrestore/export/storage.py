@@ -48,6 +48,15 @@ class Storage(Protocol):
         """``length`` bytes of ``file`` from byte ``start``; fewer only at the file's end."""
         ...
 
+    @property
+    def tails_at_once(self) -> int:
+        """Files whose last bytes are best read by one call."""
+        ...
+
+    async def read_tails(self, files: Sequence[StoredFile], length: int) -> list[bytes]:
+        """The last ``length`` bytes of each of ``files``; fewer only of what has no more."""
+        ...
+
     def expect(self, file: StoredFile) -> None:
         """``file`` is going to be fetched soon, after those that were expected before: it may be brought here now."""
         ...

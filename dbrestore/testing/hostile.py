@@ -66,6 +66,15 @@ class MemoryStorage:
         """A part of a file."""
         return self.content[file.key][start : start + length]
 
+    @property
+    def tails_at_once(self) -> int:
+        """One."""
+        return 1
+
+    async def read_tails(self, files: Sequence[StoredFile], length: int) -> list[bytes]:
+        """The ends of files."""
+        return [self.content[file.key][-length:] for file in files]
+
     def expect(self, file: StoredFile) -> None:
         """Nothing has to be brought."""
 

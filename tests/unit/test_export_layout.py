@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,12 +15,13 @@ from dbrestore.export import layout
 from dbrestore.export.layout import Export, ExportedTable, read_export
 from dbrestore.export.local import LocalStorage
 from dbrestore.export.naming import possible_places, some_of
-from dbrestore.export.storage import StoredFile
+from dbrestore.testing.hostile import MemoryStorage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from dbrestore.export.storage import StoredFile
 
 PART = "part-00000-d868200e-b629-4445-bd96-d34b6674b09d-c000.gz.parquet"
 INFO = "export_info_ci.json"
@@ -46,36 +47,14 @@ def folder(name: str, *parts: str) -> dict[str, bytes]:
 
 
 @dataclass
-class Files:
-    """An export that is nowhere but in memory."""
-
-    content: dict[str, bytes]
+class Files(MemoryStorage):
     url: str = "s3://bucket/ci"
-    listed: int = field(default=0)
+    listed: int = 0
 
     async def list_files(self, prefix: str = "") -> AsyncIterator[StoredFile]:
         self.listed += 1
-        for key, data in self.content.items():
-            if key.startswith(prefix):
-                yield StoredFile(key, len(data), "1")
-
-    async def read_range(self, file: StoredFile, start: int, length: int) -> bytes:
-        return self.content[file.key][start : start + length]
-
-    async def list_folders(self) -> list[str]:
-        raise NotImplementedError
-
-    def expect(self, file: StoredFile) -> None:
-        raise NotImplementedError
-
-    def find(self, file: StoredFile) -> Path | None:
-        raise NotImplementedError
-
-    async def fetch_few(self, files: Sequence[StoredFile]) -> list[Path]:
-        raise NotImplementedError
-
-    def fetch(self, file: StoredFile) -> AbstractAsyncContextManager[Path]:
-        raise NotImplementedError
+        async for file in super().list_files(prefix):
+            yield file
 
 
 async def read(*contents: dict[str, bytes]) -> Export:

@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dbrestore.errors import ExportError, PartError
-from dbrestore.export.local import LocalStorage
+from dbrestore.export.local import TAILS_AT_ONCE, LocalStorage
 from dbrestore.export.parquet import TAIL_BYTES, Footer, read_footer, read_footers
 from dbrestore.export.storage import StoredFile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -24,14 +25,18 @@ class CountingStorage(LocalStorage):
         self.read: list[int] = []
         self.running = self.most = 0
 
-    async def read_range(self, file: StoredFile, start: int, length: int) -> bytes:
-        self.read.append(length)
-        self.running += 1
+    async def read_tails(self, files: Sequence[StoredFile], length: int) -> list[bytes]:
+        self.read += [length] * len(files)
+        self.running += len(files)
         self.most = max(self.most, self.running)
         try:
-            return await super().read_range(file, start, length)
+            return await super().read_tails(files, length)
         finally:
-            self.running -= 1
+            self.running -= len(files)
+
+    async def read_range(self, file: StoredFile, start: int, length: int) -> bytes:
+        self.read.append(length)
+        return await super().read_range(file, start, length)
 
 
 async def listed(storage: LocalStorage) -> list[StoredFile]:
@@ -155,12 +160,12 @@ async def test_row_counts_that_contradict_each_other_are_named(tmp_path: Path) -
 
 
 async def test_many_footers_come_in_the_order_of_their_files(tmp_path: Path) -> None:
-    for number in range(30):
+    for number in range(70):
         write_part(tmp_path / f"part-{number:05}.parquet", number)
     storage = CountingStorage(tmp_path)
-    footers = await read_footers(storage, await listed(storage), 4)
-    assert [footer.rows for footer in footers if isinstance(footer, Footer)] == list(range(30))
-    assert 1 < storage.most <= 4
+    footers = await read_footers(storage, await listed(storage), 3 * TAILS_AT_ONCE)
+    assert [footer.rows for footer in footers if isinstance(footer, Footer)] == list(range(70))
+    assert TAILS_AT_ONCE < storage.most <= 3 * TAILS_AT_ONCE
 
 
 async def test_equal_schemas_are_one_object(tmp_path: Path) -> None:

@@ -56,6 +56,15 @@ class S3Storage:
         await self.downloader.read_range(file, start, start + len(found), write)
         return bytes(found)
 
+    @property
+    def tails_at_once(self) -> int:
+        """One: each is a request of its own."""
+        return 1
+
+    async def read_tails(self, files: Sequence[StoredFile], length: int) -> list[bytes]:
+        """The last ``length`` bytes of each of ``files``. Raises ExportError."""
+        return [await self.read_range(file, max(0, file.size - length), length) for file in files]
+
     def expect(self, file: StoredFile) -> None:
         """Bring ``file`` as soon as there is room for it."""
         self.arrivals.expect(file)
