@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from dbrestore.wire.numeric import typmod_scale
 from dbrestore.wire.scalars import VARCHAR_HEADER
-from dbrestore.wire.sources import plain_type
+from dbrestore.wire.sources import KINDS_REMEMBERED, plain_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +83,7 @@ _TEXTS: dict[str, Callable[[int], Cell]] = {
 }
 
 
+@lru_cache(maxsize=KINDS_REMEMBERED)
 def find_cell(source: pa.DataType, receive: str, typmod: int) -> Cell | None:
     """How a column of a type, for one of the target with this receive function, goes into ``_rows``; None if not."""
     kind = plain_type(source)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from dbrestore.wire.binary import BinaryColumn, BinaryEncoder
 from dbrestore.wire.cells import find_cell
 from dbrestore.wire.distinct import from_source
 from dbrestore.wire.fields import Field
-from dbrestore.wire.sources import plain_type
+from dbrestore.wire.sources import KINDS_REMEMBERED, plain_type
 from dbrestore.wire.text import BYTEA_PREFIX, TextColumn, TextEncoder, as_text, has_text
 
 Encoder: TypeAlias = Callable[[pa.Array], Field]
@@ -164,17 +165,24 @@ _ENCODERS: dict[str, tuple[tuple[Accepts, EncoderForTypmod], ...]] = {
 
 
 def find_encoder(source: pa.DataType, target: PgType) -> Encoder | None:
-    """The binary encoder of a column, or None if it has to go as text."""
+    """The binary encoder of a column of one stream, or None if it has to go as text."""
+    encoder = _find_plain(source, target)
+    return None if encoder is None else from_source(encoder)
+
+
+@lru_cache(maxsize=KINDS_REMEMBERED)
+def _find_plain(source: pa.DataType, target: PgType) -> Encoder | None:
+    """What encodes plain arrays of the values of ``source``, and serves all streams, since it remembers nothing."""
     kind = plain_type(source)
     if target.receive == ARRAY_RECEIVE and target.element is not None and _STRING(kind):
-        element = find_encoder(pa.string(), target.element)
-        return None if element is None else from_source(array_encoder(target.element.oid, element))
+        element = _find_plain(pa.string(), target.element)
+        return None if element is None else array_encoder(target.element.oid, element)
     choices = _ENCODERS.get(target.receive, ())
     encoder = next((choice(target.typmod) for accepts, choice in choices if accepts(kind)), None)
     if encoder is None and has_text(kind) and not _STRING(kind):
-        from_text = find_encoder(pa.string(), target)
-        encoder = None if from_text is None else _after(as_text, from_text)
-    return None if encoder is None else from_source(encoder)
+        from_text = _find_plain(pa.string(), target)
+        return None if from_text is None else _after(as_text, from_text)
+    return encoder
 
 
 def _after(convert: Callable[[pa.Array], pa.Array], encoder: Encoder) -> Encoder:
@@ -190,7 +198,7 @@ def text_reasons(columns: Sequence[WireColumn]) -> tuple[str, ...]:
     missing = tuple(
         f"{column.name}: no binary encoder from {column.source} to {column.target.name}"
         for column in columns
-        if find_encoder(column.source, column.target) is None
+        if _find_plain(column.source, column.target) is None
     )
     if missing or sum(_saved(column.target) for column in columns) >= 0:
         return missing

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import pyarrow as pa
 
+KINDS_REMEMBERED = 1024
+"""Kinds of columns of which what was found out is not found out again: thousands of tables have few."""
 
+
+@lru_cache(maxsize=KINDS_REMEMBERED)
 def plain_type(source: pa.DataType) -> pa.DataType:
     """The type that ``plain_source`` gives an array of type ``source``."""
     if isinstance(source, pa.BaseExtensionType):
