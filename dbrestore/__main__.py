@@ -1,5 +1,10 @@
-"""``python -m dbrestore``."""
+"""``dbrestore``, and ``python -m dbrestore``."""
 
-from dbrestore.cli import main
+import gc
 
-main()
+gc.disable()  # what is imported is here to stay: to look through it again and again takes a twentieth of the time
+
+from dbrestore.cli import main  # noqa: E402
+
+if __name__ == "__main__":
+    main()

@@ -20,7 +20,6 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from dbrestore.cluster.options import ClusterOptions
 from dbrestore.configuration import LayeredSource
 from dbrestore.databases import Databases
-from dbrestore.events import Level
 from dbrestore.export.opening import SourceSettings
 from dbrestore.planning.choices import Choices, IfNotEmpty, InheritedRows, PartitionFolders
 from dbrestore.target.deferral.policy import ForeignKeys, Indexes, Policy
@@ -31,6 +30,7 @@ from dbrestore.verification.verdicts import Verification
 if TYPE_CHECKING:
     from dbrestore.archive.archive import ArchiveOptions
     from dbrestore.beside import Making
+    from dbrestore.events import Level
     from dbrestore.running import Unfinished
     from dbrestore.target.connect import ConnectionSettings
 
@@ -356,6 +356,8 @@ class Settings(BaseSettings):
     @property
     def level(self) -> Level:
         """How much is said."""
+        from dbrestore.events import Level
+
         if self.quiet:
             return Level.QUIET
         if self.trace:
