@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+FOLDER_VARIABLE = "DBRESTORE_TEST_PG_FOLDER"
+"""Names the folder that servers keep their temporary folders in, instead of the system's."""
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
 THROW_AWAY_SETTINGS: Mapping[str, str] = {
@@ -218,8 +220,10 @@ class PostgresServer:
 
 def _make_folder() -> Path:
     """A private folder whose path leaves room for a socket's name."""
-    longest = Path(tempfile.gettempdir()) / "dbrestore-pg-12345678" / ".s.PGSQL.65535"
-    parent = "/tmp" if len(os.fsencode(longest)) > SOCKET_PATH_BYTES else None
+    parent = os.environ.get(FOLDER_VARIABLE) or tempfile.gettempdir()
+    longest = Path(parent) / "dbrestore-pg-12345678" / ".s.PGSQL.65535"
+    if len(os.fsencode(longest)) > SOCKET_PATH_BYTES:
+        parent = "/tmp"
     return Path(tempfile.mkdtemp(prefix="dbrestore-pg-", dir=parent))
 
 
