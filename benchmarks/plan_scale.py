@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from benchmarks.measuring import KIB
 from dbrestore.export.layout import read_export
 from dbrestore.export.parquet import read_footers
-from dbrestore.export.storage import StoredFile
+from dbrestore.export.storage import Storage, StoredFile
 from dbrestore.plan import build_plan
 from dbrestore.planning.choices import Choices
 from dbrestore.planning.draft import draft_plan
@@ -65,7 +65,7 @@ class Scale:
                 yield f"public.parent_{family}_{number:06}", self.parts
 
 
-class MadeUpStorage:
+class MadeUpStorage(Storage):
     """A storage of names."""
 
     url = "s3://nowhere/scale"

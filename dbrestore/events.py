@@ -41,6 +41,7 @@ class Kind(StrEnum):
     PUT_BACK = "putting back"
     REFRESH = "refreshing"
     MAINTAIN = "analyzing"
+    COUNT = "counting"
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,8 @@ class Run:
         if self.options.verification is not Verification.COUNTS:
             return []
         done = Task("all rows and keys are in", None, frozenset(task.key for task in tasks))
-        return [done, *count_tasks(self.plan.tables, self.options.workers, self._counts, frozenset({done.key}))]
+        after = frozenset({done.key})
+        return [done, *count_tasks(self.plan.tables, self.options.workers, self._counts, after, self.progress)]
 
     @asynccontextmanager
     async def _engine(self, cluster: Cluster | None, sparing: Sparing) -> AsyncIterator[Engine]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbrestore.errors import ExportError, LayoutError
-from dbrestore.export.storage import StoredFile
+from dbrestore.export.storage import Storage, StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -22,7 +22,7 @@ TAILS_AT_ONCE = 16
 """It takes longer to tell a thread of each than to read it; where the file system is slow, several threads do."""
 
 
-class LocalStorage:
+class LocalStorage(Storage):
     """The `Storage` of an export in the folder ``root``.
 
     Links to files inside of ``root`` are followed. A link that leads out of it is refused, since an export is data

@@ -21,7 +21,7 @@ from dbrestore.export.layout import read_export
 from dbrestore.export.manifest import parse_tables_info
 from dbrestore.export.parquet import read_footer
 from dbrestore.export.rows import read_batches
-from dbrestore.export.storage import StoredFile
+from dbrestore.export.storage import Storage, StoredFile
 from dbrestore.wire.fields import UnencodableError
 from dbrestore.wire.registry import CopyFormat, PgType, WireColumn, find_encoder, stream_encoder
 
@@ -45,7 +45,7 @@ OTHER_TARGETS = ("boolrecv", "bytearecv", "float8recv", "int8recv", "timestamp_r
 
 
 @dataclass
-class MemoryStorage:
+class MemoryStorage(Storage):
     """An export that is nowhere but in memory."""
 
     content: dict[str, bytes]
@@ -65,15 +65,6 @@ class MemoryStorage:
     async def read_range(self, file: StoredFile, start: int, length: int) -> bytes:
         """A part of a file."""
         return self.content[file.key][start : start + length]
-
-    @property
-    def tails_at_once(self) -> int:
-        """One."""
-        return 1
-
-    async def read_tails(self, files: Sequence[StoredFile], length: int) -> list[bytes]:
-        """The ends of files."""
-        return [self.content[file.key][-length:] for file in files]
 
     def expect(self, file: StoredFile) -> None:
         """Nothing has to be brought."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 from dbrestore.crowds import group
+from dbrestore.events import Kind
 from dbrestore.scheduler import Task, run_tasks
 from dbrestore.target.rows import count_rows
 from dbrestore.verification.verdicts import Verdict
@@ -17,15 +19,26 @@ if TYPE_CHECKING:
 
     from dbrestore.patience import Patience
     from dbrestore.plan import PlannedTable
+    from dbrestore.progress import Progress
 
 
 def count_tasks(
-    tables: Iterable[PlannedTable], jobs: int, counts: dict[int, int], after: frozenset[Hashable] = frozenset()
+    tables: Iterable[PlannedTable],
+    jobs: int,
+    counts: dict[int, int],
+    after: frozenset[Hashable] = frozenset(),
+    progress: Progress | None = None,
 ) -> list[Task]:
-    """Tasks that put the rows of each of ``tables`` in the target into ``counts``, by oid, once ``after`` is done."""
+    """Tasks that put the rows of each of ``tables`` in the target into ``counts``, by oid, once ``after`` is done.
+
+    ``progress`` is told what is being counted.
+    """
 
     async def count(crowd: Sequence[PlannedTable], connection: asyncpg.Connection) -> None:
-        found = await count_rows(connection, [table.table for table in crowd])
+        names = ", ".join(table.table.dotted for table in crowd)
+        oid = crowd[0].table.oid if len(crowd) == 1 else None
+        with progress.doing(Kind.COUNT, names, connection, oid) if progress else nullcontext():
+            found = await count_rows(connection, [table.table for table in crowd])
         counts.update(zip((table.table.oid for table in crowd), found, strict=True))
 
     return [

@@ -45,6 +45,7 @@ STYLES = {
     Kind.PUT_BACK: "magenta",
     Kind.REFRESH: "green",
     Kind.MAINTAIN: "green",
+    Kind.COUNT: "green",
 }
 
 

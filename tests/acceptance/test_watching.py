@@ -191,7 +191,7 @@ def test_reports_and_metrics_are_written_of_what_succeeds_and_of_what_fails(
     read = json.loads(files[0].read_text())
     assert (read["outcome"], read["databases"][0]["rows_loaded"]) == ("done", 520)
     kinds = {each["kind"] for connection in read["connections"] for each in connection["activities"]}
-    assert kinds == {"taking down", "loading", "putting back", "analyzing"}
+    assert kinds == {"taking down", "loading", "putting back", "analyzing", "counting"}
     assert database.dsn not in files[0].read_text() + files[1].read_text()
     assert "dbrestore_exit_code 0.0" in files[2].read_text()
     assert run("restore", export, *options).returncode == 4

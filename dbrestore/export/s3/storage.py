@@ -12,6 +12,7 @@ from dbrestore.export.s3.client import open_client
 from dbrestore.export.s3.download import Downloader
 from dbrestore.export.s3.listing import Lister
 from dbrestore.export.s3.retry import Patience
+from dbrestore.export.storage import Storage
 from dbrestore.room import Room
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class S3Storage:
+class S3Storage(Storage):
     """The `Storage` of an export below ``address``."""
 
     address: S3Address
@@ -55,15 +56,6 @@ class S3Storage:
 
         await self.downloader.read_range(file, start, start + len(found), write)
         return bytes(found)
-
-    @property
-    def tails_at_once(self) -> int:
-        """One: each is a request of its own."""
-        return 1
-
-    async def read_tails(self, files: Sequence[StoredFile], length: int) -> list[bytes]:
-        """The last ``length`` bytes of each of ``files``. Raises ExportError."""
-        return [await self.read_range(file, max(0, file.size - length), length) for file in files]
 
     def expect(self, file: StoredFile) -> None:
         """Bring ``file`` as soon as there is room for it."""
