@@ -89,13 +89,12 @@ def _rows(tables: Sequence[PlannedTable]) -> str:
 
 def _table_lines(plan: Plan, *, is_full: bool, width: int | None) -> Iterator[str]:
     entries = [Entry(table.table.dotted, (table,)) for table in plan.tables] if is_full else _grouped(plan)
-    shown = entries
+    names = {entry.name for entry in entries}
     if not is_full and len(entries) > TABLES_SHOWN + TABLES_SHOWN // 2:
-        largest = sorted(entries, key=lambda entry: -entry.size)[:TABLES_SHOWN]
-        names = {entry.name for entry in largest}
-        shown = [entry for entry in entries if entry.name in names]
+        names = {entry.name for entry in sorted(entries, key=lambda entry: -entry.size)[:TABLES_SHOWN]}
+    shown = [entry for entry in entries if entry.name in names]
     yield from aligned([HEADING, *(entry.cells for entry in shown)], {0, 2, 3, 4}, width)
-    if left := [entry for entry in entries if entry not in shown]:
+    if left := [entry for entry in entries if entry.name not in names]:
         tables = [table for entry in left for table in entry.tables]
         size = readable_bytes(sum(table.size for table in tables))
         yield f"and {len(tables):,} smaller tables, {_rows(tables)} rows, {size}: --full shows all"
