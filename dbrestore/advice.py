@@ -52,9 +52,11 @@ class Observation:
         """Checkpoints because of checkpoint_timeout."""
         return self.after.checkpoints_timed - self.before.checkpoints_timed
 
-    def takes_much(self, stage: Stage) -> bool:
-        """Whether a stage took a good part of the time."""
-        return self.times.stages.get(stage, 0.0) >= MUCH * self.times.seconds
+    @property
+    def waits_for_builds(self) -> bool:
+        """Whether keys and indexes took a good part of the time after the last row, and not ANALYZE or counting."""
+        after_rows = self.times.stages.get(Stage.PUTTING_BACK, 0.0)
+        return after_rows >= MUCH * self.times.seconds and self.times.total.building >= after_rows / 2
 
 
 def advise(observation: Observation) -> list[str]:
@@ -94,7 +96,7 @@ def _wal_level(seen: Observation) -> Iterator[str]:
 
 def _maintenance_work_mem(seen: Observation) -> Iterator[str]:
     memory, temporary = seen.before.build_memory, seen.after.temporary_bytes - seen.before.temporary_bytes
-    if seen.takes_much(Stage.PUTTING_BACK) and temporary > memory and memory < ENOUGH_MEMORY:
+    if seen.waits_for_builds and temporary > memory and memory < ENOUGH_MEMORY:
         yield (
             f"keys and indexes took {seen.times.stages[Stage.PUTTING_BACK]:.0f} s after the last row, and "
             f"{readable_bytes(temporary)} in temporary files, since a build had {readable_bytes(memory)}: "
@@ -103,7 +105,7 @@ def _maintenance_work_mem(seen: Observation) -> Iterator[str]:
 
 
 def _parallel_workers(seen: Observation) -> Iterator[str]:
-    if seen.takes_much(Stage.PUTTING_BACK) and seen.before.build_workers < FEWEST_WORKERS:
+    if seen.waits_for_builds and seen.before.build_workers < FEWEST_WORKERS:
         yield (
             f"keys and indexes took {seen.times.stages[Stage.PUTTING_BACK]:.0f} s after the last row, and no more than "
             f"{seen.before.build_workers} workers may help a build: see max_parallel_maintenance_workers and "

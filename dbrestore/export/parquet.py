@@ -83,7 +83,7 @@ async def read_footer(storage: Storage, file: StoredFile) -> Footer:
 async def read_footers(storage: Storage, files: Sequence[StoredFile], concurrency: int) -> list[Footer | PartError]:
     """The footer of each of ``files``, in their order, or what is wrong with that part.
 
-    At most about ``concurrency`` are read at a time. Equal schemas are one object, so that a million footers fit.
+    At most ``concurrency`` calls of the storage run at a time. Equal schemas are one object: a million footers fit.
 
     Raises:
         ExportError: the storage cannot read a file.
@@ -99,8 +99,7 @@ async def read_footers(storage: Storage, files: Sequence[StoredFile], concurrenc
             except PartError as error:
                 found[place] = error
 
-    starts = range(0, len(files), storage.tails_at_once)
-    await run_all(map(read, starts), max(1, concurrency // storage.tails_at_once))
+    await run_all(map(read, range(0, len(files), storage.tails_at_once)), concurrency)
     return found
 
 

@@ -94,7 +94,7 @@ def test_settings_of_the_caller_win() -> None:
 def test_a_setting_that_the_server_refuses_is_shown_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv(postgres.FOLDER_VARIABLE, str(tmp_path))
     with pytest.raises(EmbeddedServerError, match='invalid value for parameter "work_mem"'):
         PostgresServer.start({"work_mem": "plenty"})
     assert list(tmp_path.iterdir()) == []
@@ -118,7 +118,7 @@ def test_a_temporary_folder_with_a_long_name_still_has_room_for_a_socket(
 ) -> None:
     long = tmp_path / ("x" * 100)
     long.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(long))
+    monkeypatch.setenv(postgres.FOLDER_VARIABLE, str(long))
     with PostgresServer.start() as server:
         assert len(str(server.socket_dir / ".s.PGSQL.65535")) <= postgres.SOCKET_PATH_BYTES
         assert server.execute("SELECT 1") == "1"

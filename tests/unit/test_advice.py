@@ -26,7 +26,8 @@ BEFORE = ServerState(
 WELL_SET_UP = replace(BEFORE, wal_position=9 * GIBIBYTE, bytes_hit=GIBIBYTE)
 AFTER_MUCH_WAL = replace(BEFORE, wal_position=17 * GIBIBYTE)
 SLOW_SERVER = RestoreTimes({Stage.LOADING: 100.0}, {1: TableTimes(waiting_for_client=10, waiting_for_server=90)})
-SLOW_BUILDS = RestoreTimes({Stage.LOADING: 60.0, Stage.PUTTING_BACK: 40.0}, {})
+SLOW_BUILDS = RestoreTimes({Stage.LOADING: 60.0, Stage.PUTTING_BACK: 40.0}, {1: TableTimes(building=50)})
+SLOW_COUNT = RestoreTimes({Stage.LOADING: 60.0, Stage.PUTTING_BACK: 40.0}, {1: TableTimes(building=10)})
 
 
 def hints(
@@ -77,6 +78,7 @@ def test_builds_that_sorted_on_disk_are_told_if_they_are_waited_for() -> None:
     assert "took 40 s after the last row, and 3.0 GiB in temporary files, since a build had 64.0 MiB" in hint
     assert hints(before=small, times=SLOW_BUILDS) == []
     assert hints(before=small, after=spilled) == []
+    assert hints(before=small, after=spilled, times=SLOW_COUNT) == []
 
 
 def test_builds_without_workers_are_told_if_they_are_waited_for() -> None:
@@ -84,6 +86,7 @@ def test_builds_without_workers_are_told_if_they_are_waited_for() -> None:
     [hint] = hints(before=alone, times=SLOW_BUILDS)
     assert "0 workers" in hint
     assert hints(before=alone) == []
+    assert hints(before=alone, times=SLOW_COUNT) == []
 
 
 def test_reads_that_shared_buffers_would_have_saved_are_told() -> None:

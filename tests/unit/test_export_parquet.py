@@ -163,7 +163,7 @@ async def test_many_footers_come_in_the_order_of_their_files(tmp_path: Path) -> 
     for number in range(70):
         write_part(tmp_path / f"part-{number:05}.parquet", number)
     storage = CountingStorage(tmp_path)
-    footers = await read_footers(storage, await listed(storage), 3 * TAILS_AT_ONCE)
+    footers = await read_footers(storage, await listed(storage), 3)
     assert [footer.rows for footer in footers if isinstance(footer, Footer)] == list(range(70))
     assert TAILS_AT_ONCE < storage.most <= 3 * TAILS_AT_ONCE
 
