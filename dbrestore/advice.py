@@ -22,6 +22,8 @@ FREQUENT_CHECKPOINTS = 3
 FREQUENT_SECONDS = 600.0
 """Timed checkpoints that come more often than this are too many for a load."""
 MUCH_WAL = 1024**3
+BUILDING = 0.5
+"""Of the time after the last row, from which on index builds are what it was waited for."""
 ENOUGH_MEMORY = 1024**3
 """Of shared_buffers, or of an index build: what lies above is not advised."""
 FEWEST_WORKERS = 2
@@ -56,7 +58,7 @@ class Observation:
     def waits_for_builds(self) -> bool:
         """Whether keys and indexes took a good part of the time after the last row, and not ANALYZE or counting."""
         after_rows = self.times.stages.get(Stage.PUTTING_BACK, 0.0)
-        return after_rows >= MUCH * self.times.seconds and self.times.total.building >= after_rows / 2
+        return after_rows >= MUCH * self.times.seconds and self.times.total.building >= BUILDING * after_rows
 
 
 def advise(observation: Observation) -> list[str]:

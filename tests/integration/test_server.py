@@ -64,6 +64,7 @@ async def test_a_restore_tells_which_setting_held_it_back(
     database.execute(f"TRUNCATE items; ALTER DATABASE {database.name} SET max_parallel_maintenance_workers = 0")
     monkeypatch.setattr(advice, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(advice, "MUCH", 0.0)
+    monkeypatch.setattr(advice, "BUILDING", 0.0)
     _, said = await restore_export(exported, database)
     hints = [line for line in said.splitlines() if line.startswith("hint: ")]
     assert [hint for hint in hints if "no more than 0 workers may help a build" in hint]
