@@ -312,7 +312,7 @@ def _common(
 
 def main() -> NoReturn:
     """The command ``dbrestore``."""
-    gc.enable()
+    gc.enable()  # see __main__
     hide_passwords()
     set_up_libraries()
     if isinstance(sys.stdout, io.TextIOWrapper):

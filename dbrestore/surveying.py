@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Made = TypeVar("Made")
 
 FOOTER_READS = 32
-"""Footers read at a time."""
+"""Calls that read footers at a time."""
 
 
 async def survey_both(

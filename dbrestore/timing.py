@@ -30,9 +30,10 @@ class Stage(StrEnum):
     LOADING = "load"
     """Up to the end of the last COPY. Keys and indexes go back meanwhile."""
     PUTTING_BACK = "keys and indexes"
-    """What is left of them after the last COPY."""
+    """What is left of them after the last COPY, with the ANALYZE and the counting that go on beside and after them."""
     FINISHING = "finishing"
     VERIFYING = "verification"
+    """But for rows that were counted before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from dbrestore.testing.errors import EmbeddedServerError
 from dbrestore.testing.postgres import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dbrestore.testing.databases import Database, MakeDatabase, MakeTemplate
 
@@ -91,13 +92,25 @@ def test_settings_of_the_caller_win() -> None:
         assert server.execute("SHOW fsync; SHOW work_mem; SHOW full_page_writes") == "on\n7MB\noff"
 
 
-def test_a_setting_that_the_server_refuses_is_shown_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(postgres.FOLDER_VARIABLE, str(tmp_path))
+@pytest.fixture
+def server_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where servers keep their data in this test; its name is short enough for a socket, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        monkeypatch.setenv(postgres.FOLDER_VARIABLE, folder)
+        yield Path(folder)
+
+
+def test_a_server_keeps_its_data_in_the_folder_that_is_named_and_leaves_nothing(server_folder: Path) -> None:
+    with PostgresServer.start() as server:
+        assert server.socket_dir.parent == server_folder
+    assert list(server_folder.iterdir()) == []
+
+
+def test_a_setting_that_the_server_refuses_is_shown_and_leaves_nothing(server_folder: Path) -> None:
     with pytest.raises(EmbeddedServerError, match='invalid value for parameter "work_mem"'):
         PostgresServer.start({"work_mem": "plenty"})
-    assert list(tmp_path.iterdir()) == []
+    assert list(server_folder.iterdir()) == []
 
 
 def test_a_port_that_is_taken_makes_it_try_another(monkeypatch: pytest.MonkeyPatch) -> None:
